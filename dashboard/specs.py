@@ -1,0 +1,306 @@
+"""What is asked: frozen specs that are link, key, job, command and record in one.
+
+A spec names networks, stimuli and recordings by reference and holds plain settings. It goes to a URL's
+query and to JSON and comes back equal. Reading refuses unknown kinds, fields and choices and newer versions
+with a sentence.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, ClassVar, Literal, Self
+
+from dashboard.errors import InputError, listing, unknown
+
+Metric = Literal["correlation", "cosine", "euclidean", "sqeuclidean", "mahalanobis", "crossnobis", "poisson"]
+Measure = Literal[
+    "pearson", "spearman", "rho-a", "tau-a", "tau-b", "cosine", "whitened-cosine", "whitened-pearson"
+]
+Resample = Literal["stimuli", "subjects", "both", "dual"]
+MapMethod = Literal["classical", "metric"]
+Source = Literal["network", "stimuli", "recording"]
+
+KINDS: dict[str, type[Spec]] = {}
+"""Every kind of spec by name; filled as the classes below are defined."""
+
+
+def _source(kind: Source) -> Any:
+    """Return a required field that holds a reference; its identity, not its text, enters the answer's key."""
+    return field(metadata={"source": kind})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """Base of all specs: conversion to and from JSON and URL queries."""
+
+    kind: ClassVar[str] = ""
+    version: ClassVar[int] = 1
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        KINDS[cls.kind] = cls
+
+    def __post_init__(self) -> None:
+        for f in dataclasses.fields(self):
+            value = _checked(getattr(self, f.name), _hints(self.kind)[f.name], self.kind, f.name)
+            object.__setattr__(self, f.name, value)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-ready dict with kind, version and every field."""
+        values = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
+        return {"kind": self.kind, "version": self.version, **values}
+
+    def to_json(self) -> str:
+        """Return canonical JSON: sorted keys, no spaces to spare; equal specs give equal text."""
+        return json.dumps(self.to_dict(), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+    def to_query(self) -> dict[str, str]:
+        """Return the URL query: a text per field that differs from its default."""
+        return {
+            f.name: _to_text(getattr(self, f.name))
+            for f in dataclasses.fields(self)
+            if getattr(self, f.name) != f.default
+        }
+
+    @classmethod
+    def from_query(cls, query: Mapping[str, str]) -> Self:
+        """Read a URL query as written by `to_query`."""
+        hints = _hints(cls.kind)
+        for name in query:
+            if name not in hints:
+                raise unknown(f"setting of {cls.kind}", name, hints)
+        values = {name: _from_text(text, hints[name], cls.kind, name) for name, text in query.items()}
+        return cls._build(values)
+
+    @classmethod
+    def _build(cls, values: Mapping[str, Any]) -> Self:
+        missing = [
+            f.name
+            for f in dataclasses.fields(cls)
+            if f.default is dataclasses.MISSING and f.name not in values
+        ]
+        if missing:
+            message = f'The {cls.kind} request lacks "{listing(missing)}".'
+            raise InputError(message, "Choose it and try again.")
+        return cls(**values)
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+
+def from_dict(record: Any) -> Spec:
+    """Read a spec from what `Spec.to_dict` gave.
+
+    Raises
+    ------
+    InputError
+        When the kind or a field is unknown, a value does not fit, or the version is newer than ours.
+    """
+    if not isinstance(record, Mapping) or not isinstance(record.get("kind"), str):
+        message = "This is not a Homolog spec: it has no kind."
+        raise InputError(message, "Export the JSON spec from a panel and use that file.")
+    kind = record["kind"]
+    if kind not in KINDS:
+        raise unknown("kind of spec", kind, KINDS)
+    cls = KINDS[kind]
+    version = record.get("version", 1)
+    if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= cls.version:
+        message = (
+            f"This {kind} spec has version {version!r}; this program reads versions up to {cls.version}."
+        )
+        raise InputError(message, "Update Homolog, or export the spec again.")
+    hints = _hints(cls.kind)
+    values = {}
+    for name, value in record.items():
+        if name in ("kind", "version"):
+            continue
+        if name not in hints:
+            raise unknown(f"setting of {kind}", str(name), hints)
+        values[name] = _revive(value, hints[name])
+    return cls._build(values)
+
+
+def from_json(text: str) -> Spec:
+    """Read a spec from JSON text; see `from_dict`."""
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        message = "This is not JSON."
+        raise InputError(message, "Export the JSON spec from a panel and use that file.") from error
+    return from_dict(record)
+
+
+# --- values ------------------------------------------------------------
+
+
+@cache
+def _hints(kind: str) -> dict[str, Any]:
+    cls = KINDS[kind]
+    names = {f.name for f in dataclasses.fields(cls)}
+    return {name: hint for name, hint in typing.get_type_hints(cls).items() if name in names}
+
+
+def _is_spec(hint: Any) -> bool:
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    return all(isinstance(o, type) and issubclass(o, Spec) for o in options)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Spec):
+        return value.to_dict()
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _revive(value: Any, hint: Any) -> Any:
+    if _is_spec(hint):
+        return from_dict(value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _to_text(value: Any) -> str:
+    if isinstance(value, Spec):
+        return value.to_json()
+    if isinstance(value, tuple):
+        return ",".join(v.replace("%", "%25").replace(",", "%2C") for v in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def _from_text(text: str, hint: Any, kind: str, name: str) -> Any:
+    if _is_spec(hint):
+        return from_json(text)
+    if typing.get_origin(hint) is tuple:
+        parts = text.split(",") if text else []
+        return tuple(p.replace("%2C", ",").replace("%25", "%") for p in parts)
+    if hint is bool and text in ("yes", "no"):
+        return text == "yes"
+    if hint in (int, float):
+        try:
+            return hint(text)
+        except ValueError:
+            message = f'{name} of {kind} must be a number, not "{text}".'
+            raise InputError(message) from None
+    return text
+
+
+def _checked(value: Any, hint: Any, kind: str, name: str) -> Any:
+    """Return ``value`` in the type that the field wants, or refuse it."""
+    if typing.get_origin(hint) is Literal:
+        if value not in typing.get_args(hint):
+            raise unknown(name, str(value), typing.get_args(hint))
+        return value
+    if typing.get_origin(hint) is tuple:
+        if isinstance(value, str) or not all(isinstance(v, str) and v for v in value):
+            message = f"{name} of {kind} must be a list of names."
+            raise InputError(message)
+        return tuple(value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    fits = isinstance(value, hint) and not (isinstance(value, bool) and hint is not bool)
+    if not fits or (isinstance(value, float) and not math.isfinite(value)):
+        message = f"{name} of {kind} cannot be {value!r}."
+        raise InputError(message)
+    return value
+
+
+# --- the specs ------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class CatalogueSpec(Spec):
+    """Which networks, stimuli and recordings can be opened here?"""
+
+    kind: ClassVar[str] = "catalogue"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkSpec(Spec):
+    """What is this network: its layers, shapes and parameters?"""
+
+    kind: ClassVar[str] = "network"
+    network: str = _source("network")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StimuliSpec(Spec):
+    """Which stimuli are in this set: names, categories, columns and thumbnails?"""
+
+    kind: ClassVar[str] = "stimuli"
+    stimuli: str = _source("stimuli")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordingSpec(Spec):
+    """What is in this recording: areas, subjects, stimuli?"""
+
+    kind: ClassVar[str] = "recording"
+    recording: str = _source("recording")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActivationsSpec(Spec):
+    """How do the layers of a network respond to the stimuli?"""
+
+    kind: ClassVar[str] = "activations"
+    network: str = _source("network")
+    stimuli: str = _source("stimuli")
+    layers: tuple[str, ...] = ()
+    reducer: str = "all"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RdmSpec(Spec):
+    """Which stimuli does each layer of a network tell apart?"""
+
+    kind: ClassVar[str] = "rdm"
+    network: str = _source("network")
+    stimuli: str = _source("stimuli")
+    layers: tuple[str, ...] = ()
+    metric: Metric = "correlation"
+    reducer: str = "all"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AreaRdmSpec(Spec):
+    """Which stimuli does each brain area of a recording tell apart?"""
+
+    kind: ClassVar[str] = "area-rdm"
+    recording: str = _source("recording")
+    areas: tuple[str, ...] = ()
+    metric: Metric = "correlation"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapSpec(Spec):
+    """Where do the stimuli lie when the dissimilarities of one layer or area are drawn in the plane?"""
+
+    kind: ClassVar[str] = "map"
+    rdms: RdmSpec | AreaRdmSpec
+    method: MapMethod = "classical"
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrainSpec(Spec):
+    """Which layer of the network is most like each area of the brain?"""
+
+    kind: ClassVar[str] = "brain"
+    network: str = _source("network")
+    recording: str = _source("recording")
+    areas: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
+    metric: Metric = "correlation"
+    measure: Measure = "spearman"
+    reducer: str = "all"
+    resample: Resample = "dual"
+    bootstrap: int = 1000
+    seed: int = 0

@@ -1,0 +1,199 @@
+"""Where Homolog keeps and finds things and how much it may use, read from the environment when asked.
+
+========================== ====================================================== =======================
+Variable                   Meaning                                                Default
+========================== ====================================================== =======================
+``HOMOLOG_HOME``           folder of answers, fetched data, weights and uploads   platform's cache folder
+``HOMOLOG_DATA``           folder of data and weights that are already here       none
+``HOMOLOG_SCHEDULER``      address of a Dask scheduler, ``tls://host:8786``       an embedded cluster
+``HOMOLOG_STORE_LIMIT``    most bytes of stored answers, such as ``20GB``         20 GB
+``HOMOLOG_WORKER_MEMORY``  most bytes of memory per worker, such as ``6GiB``      40 % of the memory
+``HOMOLOG_WORKER_THREADS`` torch threads per worker                               cores - 1, at least 1
+========================== ====================================================== =======================
+
+Nothing here imports torch, and nothing is remembered: a changed variable counts at the next call.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from pathlib import Path
+
+from dashboard.errors import InputError
+
+_UNITS = {
+    "": 1,
+    "b": 1,
+    "kb": 10**3,
+    "mb": 10**6,
+    "gb": 10**9,
+    "tb": 10**12,
+    "kib": 2**10,
+    "mib": 2**20,
+    "gib": 2**30,
+    "tib": 2**40,
+}
+_DEFAULT_STORE_LIMIT = 20 * 10**9
+_LEAST_WORKER_MEMORY = 512 * 2**20
+# Two workers at 40 % each leave a fifth of the memory to the server and the system.
+_WORKER_SHARE = 0.4
+
+
+def home() -> Path:
+    """Return the folder in which everything that Homolog writes is kept; it exists and can be written to.
+
+    Raises
+    ------
+    InputError
+        When the folder cannot be made or written to.
+    """
+    text = os.environ.get("HOMOLOG_HOME", "").strip()
+    folder = Path(text).expanduser() if text else _cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # os.access is wrong for root, network drives and Windows; only trying tells.
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        message = f'The folder "{folder.name}" for answers and data cannot be written ({_reason(error)}).'
+        raise InputError(message, "Set HOMOLOG_HOME to a folder that you can write to.") from error
+    return folder.resolve()
+
+
+def data_folder() -> Path | None:
+    """Return the folder of data that are already here, or None when ``HOMOLOG_DATA`` names no folder."""
+    text = os.environ.get("HOMOLOG_DATA", "").strip()
+    folder = Path(text).expanduser() if text else None
+    return folder.resolve() if folder is not None and folder.is_dir() else None
+
+
+def weights_roots() -> list[Path]:
+    """Return the folders in which weight files are looked for, those that exist, in order of search."""
+    return _existing(_child(_home_or_none(), "weights"), _child(data_folder(), "weights"))
+
+
+def stimuli_roots() -> list[Path]:
+    """Return the folders in which stimulus folders and zips are looked for, those that exist, in order."""
+    return _existing(_child(_home_or_none(), "stimuli"), data_folder())
+
+
+def scheduler() -> str | None:
+    """Return the address of the Dask scheduler to use, or None for an embedded cluster.
+
+    Raises
+    ------
+    InputError
+        When ``HOMOLOG_SCHEDULER`` is not an address.
+    """
+    text = os.environ.get("HOMOLOG_SCHEDULER", "").strip()
+    if not text:
+        return None
+    if not re.fullmatch(r"((tcp|tls|ws|wss|ucx)://)?[^\s/:]+:\d+|\S+\.json", text):
+        message = f'HOMOLOG_SCHEDULER is "{text}", which is not the address of a Dask scheduler.'
+        raise InputError(message, "Write it as tls://host:8786 or name a scheduler file that ends in .json.")
+    return text
+
+
+def store_limit_bytes() -> int:
+    """Return the most bytes that stored answers may take.
+
+    Raises
+    ------
+    InputError
+        When ``HOMOLOG_STORE_LIMIT`` is not an amount.
+    """
+    return _bytes("HOMOLOG_STORE_LIMIT", _DEFAULT_STORE_LIMIT)
+
+
+def worker_memory_bytes() -> int:
+    """Return the most bytes of memory that one embedded worker may take.
+
+    Raises
+    ------
+    InputError
+        When ``HOMOLOG_WORKER_MEMORY`` is not an amount.
+    """
+    return _bytes("HOMOLOG_WORKER_MEMORY", max(int(_WORKER_SHARE * _memory()), _LEAST_WORKER_MEMORY))
+
+
+def worker_threads() -> int:
+    """Return how many threads torch may use in a worker; one core is left to the pages.
+
+    Raises
+    ------
+    InputError
+        When ``HOMOLOG_WORKER_THREADS`` is not a whole number from 1 to 1024.
+    """
+    text = os.environ.get("HOMOLOG_WORKER_THREADS", "").strip()
+    if not text:
+        return max(1, _cores() - 1)
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 1024:
+        message = f'HOMOLOG_WORKER_THREADS is "{text}", which is not a whole number from 1 to 1024.'
+        raise InputError(message)
+    return int(text)
+
+
+def parse_bytes(text: str, name: str = "This") -> int:
+    """Read an amount such as ``"20GB"``, ``"512 MiB"`` or ``"1000000"``.
+
+    Raises
+    ------
+    InputError
+        When it is not a positive amount.
+
+    Examples
+    --------
+    >>> parse_bytes("1.5 GB")
+    1500000000
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", text.lower())
+    amount = int(float(found[1]) * _UNITS[found[2]]) if found and found[2] in _UNITS else 0
+    if amount < 1:
+        message = f'{name} is "{text}", which is not an amount of bytes.'
+        raise InputError(message, "Write a number and a unit, such as 20GB or 512MiB.")
+    return amount
+
+
+def _bytes(name: str, default: int) -> int:
+    text = os.environ.get(name, "").strip()
+    return parse_bytes(text, name) if text else default
+
+
+def _cache_folder() -> Path:
+    import platformdirs  # here, because most runs set HOMOLOG_HOME or have it imported already
+
+    return platformdirs.user_cache_path("homolog", appauthor=False)
+
+
+def _home_or_none() -> Path | None:
+    # Looking for weights must work with a home that is read-only or missing.
+    text = os.environ.get("HOMOLOG_HOME", "").strip()
+    return (Path(text).expanduser() if text else _cache_folder()).resolve()
+
+
+def _child(folder: Path | None, name: str) -> Path | None:
+    return folder / name if folder is not None else None
+
+
+def _existing(*folders: Path | None) -> list[Path]:
+    return [folder for folder in folders if folder is not None and folder.is_dir()]
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or type(error).__name__).lower()
+
+
+def _cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS and Windows
+        return os.cpu_count() or 1
+
+
+def _memory() -> int:
+    """Return the bytes of memory of the machine, or of the container when that has less."""
+    from distributed.system import MEMORY_LIMIT  # it knows cgroups and rlimits
+
+    return int(MEMORY_LIMIT)

@@ -6,7 +6,7 @@ A file ``models/NAME.py`` is a bundled network as soon as its card ``models/NAME
 - ``preprocess(picture) -> torch.Tensor``, a ``(height, width, 3)`` uint8 picture made ready for the network;
 - ``train(seed=0) -> tuple[torch.nn.Module, dict]``, the trained network and its card.
 
-``python -m models.train NAME`` runs the recipe and writes ``models/NAME.safetensors`` and ``models/NAME.json``.
+``python -m models.train NAME`` runs the recipe and writes ``NAME.safetensors`` and ``NAME.json`` here.
 This file does not import torch: the list, the cards and the weight files can be read without it.
 """
 

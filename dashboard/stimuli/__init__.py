@@ -1,1 +1,151 @@
-"""Stimuli: generated gratings, folders and zips of pictures, and the pictures of a recording."""
+"""Stimuli: generated gratings, folders and zips of pictures, and the pictures of a recording.
+
+``load("gratings?orientations=8")`` gives a `Stimuli`, ``identity`` its digest without drawing; ``SOURCES`` is
+the registry. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from dashboard import reference as references
+from dashboard.errors import unknown
+from dashboard.reference import Reference
+from dashboard.stimuli.sets import Stimuli
+
+__all__ = ["SOURCES", "Source", "Stimuli", "catalogue", "identity", "inside_roots", "load"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One way to get stimuli.
+
+    Attributes
+    ----------
+    title, description : str
+        For lists of choices; one sentence says what it gives.
+    example : str
+        A reference that can be typed; for a source of files with PATH in place of the path.
+    options : tuple of str
+        Names of the options.
+    load : Callable
+        Gives the stimuli of a reference.
+    identify : Callable
+        Gives the digest that ``load`` would give, quickly.
+    files : bool
+        True when the reference names a path of this machine.
+    """
+
+    title: str
+    description: str
+    example: str
+    options: tuple[str, ...]
+    load: Callable[[Reference], Stimuli]
+    identify: Callable[[Reference], str]
+    files: bool = False
+
+
+def load(ref: str) -> Stimuli:
+    """Load stimuli.
+
+    Parameters
+    ----------
+    ref : str
+        ``gratings?…``, ``neuromatch-gratings?…``, ``objects?…``, ``folder:PATH``, ``zip:PATH`` or
+        ``recording:NAME``.
+
+    Raises
+    ------
+    InputError
+        When there is no such source, an option does not fit, or a file is not what it should be.
+    """
+    source, reference = _find(ref)
+    return source.load(reference)
+
+
+def identity(ref: str) -> str:
+    """Return the digest of the stimuli, equal to ``load(ref).digest``, without drawing or decoding."""
+    source, reference = _find(ref)
+    return source.identify(reference)
+
+
+def catalogue() -> dict[str, Source]:
+    """Return the sources of stimuli by name."""
+    return dict(SOURCES)
+
+
+def inside_roots(ref: str) -> bool:
+    """Return whether a page may open this reference: it names no path, or one in the folders for stimuli."""
+    source, reference = _find(ref)
+    if not source.files:
+        return True
+    from dashboard.stimuli import files  # here, because it loads the picture library
+
+    return files.inside_roots(reference)
+
+
+def _find(ref: str) -> tuple[Source, Reference]:
+    reference = references.parse(ref)
+    name = reference.scheme or reference.name
+    if name not in SOURCES:
+        raise unknown("source of stimuli", name, SOURCES)
+    return SOURCES[name], reference
+
+
+def _later(module: str, function: str) -> Callable[[Reference], Any]:
+    """Return a function that imports its module when called; listing sources must load no picture library."""
+
+    def call(reference: Reference) -> Any:
+        return getattr(importlib.import_module(module), function)(reference)
+
+    return call
+
+
+SOURCES: dict[str, Source] = {
+    "gratings": Source(
+        title="Gratings",
+        description="Sinusoidal gratings of chosen orientations, spatial frequencies and phases.",
+        example="gratings?orientations=12&spatial_frequencies=4:8:16&phases=4&contrast=1&size=224&aperture=0.9",
+        options=("orientations", "spatial_frequencies", "phases", "contrast", "size", "aperture"),
+        load=_later("dashboard.stimuli.gratings", "load_gratings"),
+        identify=_later("dashboard.stimuli.gratings", "identify_gratings"),
+    ),
+    "neuromatch-gratings": Source(
+        title="Neuromatch gratings",
+        description="The square-wave gratings of the Neuromatch deep-learning day, by tilt from vertical.",
+        example="neuromatch-gratings?n=60&low=-90&high=90&patch=no",
+        options=("n", "low", "high", "patch", "height", "width"),
+        load=_later("dashboard.stimuli.gratings", "load_neuromatch"),
+        identify=_later("dashboard.stimuli.gratings", "identify_neuromatch"),
+    ),
+    "folder": Source(
+        title="Folder of pictures",
+        description="PNG, JPEG and GIF files of a folder; subfolders are categories.",
+        example="folder:PATH",
+        options=(),
+        load=_later("dashboard.stimuli.files", "load_folder"),
+        identify=_later("dashboard.stimuli.files", "identify_folder"),
+        files=True,
+    ),
+    "zip": Source(
+        title="Zip of pictures",
+        description="PNG, JPEG and GIF files of a zip; its folders are categories.",
+        example="zip:PATH",
+        options=(),
+        load=_later("dashboard.stimuli.files", "load_zip"),
+        identify=_later("dashboard.stimuli.files", "identify_zip"),
+        files=True,
+    ),
+    "recording": Source(
+        title="Pictures of a recording",
+        description="The pictures that were shown in a recording.",
+        example="recording:kriegeskorte92",
+        options=(),
+        load=_later("dashboard.stimuli.recorded", "load_recorded"),
+        identify=_later("dashboard.stimuli.recorded", "identify_recorded"),
+    ),
+}
+"""Every source of stimuli by name; another one is two functions and an entry."""

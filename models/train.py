@@ -15,12 +15,10 @@ from typing import Any
 
 from models import CARD_KEYS, FOLDER
 
-_NOT_A_RECIPE = {"__init__", "train"}
-
 
 def recipes() -> list[str]:
     """Return the names of all architectures here, trained or not."""
-    return sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in _NOT_A_RECIPE)
+    return sorted(path.stem for path in FOLDER.glob("[a-z]*.py") if path.stem != "train")
 
 
 def train(name: str, seed: int = 0, folder: Path = FOLDER) -> dict[str, Any]:

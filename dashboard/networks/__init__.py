@@ -1,0 +1,148 @@
+"""Trained networks made ready: catalogue, safe weight files, preprocessing, layers, responses.
+
+>>> import dashboard.networks as networks
+>>> network = networks.load("torchvision:squeezenet1_0?untrained&seed=0")
+>>> [layer.name for layer in networks.select(network.layers)][:2]
+['features.0', 'features.3']
+
+Importing this package does not import torch; `load`, `activations`, `forecast` and `device` do when called.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from dashboard.errors import InputError, caution, collect_cautions
+from dashboard.networks.files import inside_roots, shown_name, weight_file
+from dashboard.networks.layers import select
+from dashboard.networks.network import Entry, Layer, Network
+from dashboard.networks.reducers import REDUCERS, Reducer, reducer
+from dashboard.networks.schemes import SCHEMES, catalogue, identity
+from dashboard.reference import parse
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from dashboard.networks.capture import Forecast
+
+__all__ = [
+    "REDUCERS",
+    "SCHEMES",
+    "Entry",
+    "Layer",
+    "Network",
+    "Reducer",
+    "activations",
+    "batches",
+    "catalogue",
+    "device",
+    "forecast",
+    "identity",
+    "inside_roots",
+    "load",
+    "reducer",
+    "select",
+    "shown_name",
+    "weight_file",
+]
+
+_MOST_LOADED = 2
+_loaded: OrderedDict[tuple[str, str], Network] = OrderedDict()
+_loading = threading.Lock()
+
+
+def load(reference: str) -> Network:
+    """Open a network; the last two stay in memory, so that asking again costs nothing.
+
+    Parameters
+    ----------
+    reference : str
+        Such as ``"torchvision:resnet18?weights=resnet18/model.safetensors"``.
+
+    Returns
+    -------
+    Network
+        In eval mode, without gradients, shared and not to be changed.
+
+    Raises
+    ------
+    InputError
+        When the reference names nothing, or its weights are missing, damaged, refused or do not fit.
+    """
+    key = (reference, identity(reference))
+    with _loading:
+        network = _loaded.pop(key, None)
+        if network is None:
+            while len(_loaded) >= _MOST_LOADED:
+                _loaded.popitem(last=False)
+            network = _open(*key)
+        _loaded[key] = network
+    for told in network.cautions:
+        caution(told.code, told.message)
+    return network
+
+
+def _open(reference: str, digest: str) -> Network:
+    from dashboard.networks.layers import tabulate
+    from dashboard.networks.schemes import open_network
+
+    with collect_cautions() as told:
+        opened = open_network(parse(reference))
+    if identity(reference) != digest:
+        message = "The weight file changed while it was read."
+        raise InputError(message, "Try again when it is complete.")
+    module = opened.module.eval().requires_grad_(False)
+    return Network(
+        reference=shown_name(reference),
+        title=opened.title,
+        module=module,
+        preprocess=opened.preprocess,
+        labels=opened.labels,
+        layers=tabulate(module, opened.input_shape),
+        digest=digest,
+        card=opened.card,
+        preprocessing=opened.preprocessing,
+        weights=opened.weights,
+        input_shape=opened.input_shape,
+        cautions=tuple(told),
+    )
+
+
+def batches(network: Network, pictures: Iterable[np.ndarray], size: int = 8) -> Iterator[torch.Tensor]:
+    """Preprocess pictures and hand them out in batches; see `capture.batches`."""
+    from dashboard.networks import capture
+
+    return capture.batches(network, pictures, size)
+
+
+def activations(
+    network: Network,
+    inputs: Iterable[torch.Tensor],
+    layers: Sequence[Layer],
+    reduce: Reducer | str = "all",
+    **options: Any,
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yield the responses of layers batch by batch; see `capture.activations`."""
+    from dashboard.networks import capture
+
+    return capture.activations(network, inputs, layers, reduce, **options)
+
+
+def forecast(
+    network: Network, n_stimuli: int, layers: Sequence[Layer], reduce: Reducer | str = "all"
+) -> Forecast:
+    """Tell memory and time of an extraction before it runs; see `capture.forecast`."""
+    from dashboard.networks import capture
+
+    return capture.forecast(network, n_stimuli, layers, reduce)
+
+
+def device() -> torch.device:
+    """Return where networks run here: CUDA, else MPS, else the CPU."""
+    from dashboard.networks import capture
+
+    return capture.device()

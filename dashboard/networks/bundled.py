@@ -1,0 +1,65 @@
+"""Networks that come with Homolog: ``bundled:NAME``, from the folder ``models/``."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable
+from importlib.metadata import version
+from typing import Any
+
+import models
+from dashboard.errors import unknown
+from dashboard.networks import files
+from dashboard.networks.network import Entry, Opened
+from dashboard.reference import Reference
+
+
+def entries() -> Iterable[Entry]:
+    """Return the bundled networks."""
+    for name in models.NETWORKS:
+        yield Entry(f"bundled:{name}", models.card(name)["title"], "bundled", "bundled")
+
+
+def facts(ref: Reference) -> dict[str, Any]:
+    """Return what answers about a bundled network depend on: its code, its weights and torch."""
+    name = _known(ref)
+    return {
+        "name": name,
+        "code": files.sha256(models.FOLDER / f"{name}.py"),
+        "torch": version("torch"),
+        "weights": None if "untrained" in ref.options else files.sha256(models.weights(name)),
+    }
+
+
+def open_network(ref: Reference) -> Opened:
+    """Build a bundled network and load its weights."""
+    from dashboard.networks import weights
+
+    name = _known(ref)
+    recipe = importlib.import_module(models.NETWORKS[name])
+    card = models.card(name)
+    module = recipe.build()
+    if "untrained" in ref.options:
+        title = f"{card['title']}, untrained"
+        told = f"Untrained: random weights from seed {ref.integer('seed', 0)}."
+    else:
+        file = models.weights(name)
+        weights.put(weights.read_file(file, files.sha256(file)), module, file.name, name)
+        title = card["title"]
+        told = f"Trained by Homolog's own recipe: {card['task']}"
+    return Opened(
+        module=module,
+        preprocess=recipe.preprocess,
+        input_shape=tuple(card["input_shape"]),
+        title=title,
+        preprocessing=card["preprocessing"],
+        weights=told,
+        labels=tuple(card["labels"]),
+        card=card,
+    )
+
+
+def _known(ref: Reference) -> str:
+    if ref.rest not in models.NETWORKS:
+        raise unknown("bundled network", ref.rest, models.NETWORKS)
+    return ref.rest

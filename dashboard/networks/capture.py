@@ -1,0 +1,266 @@
+"""Responses of layers to stimuli, read by hooks, reduced at once, in batches, no deeper than asked for.
+
+Imports torch: for workers and notebooks, not for the Streamlit process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from dashboard.errors import ComputeError, InputError
+from dashboard.networks.layers import Recorder, first_tensor, shared_copy
+from dashboard.networks.network import Layer, Network
+from dashboard.networks.reducers import Reduce, Reducer, reducer
+from dashboard.progress import report
+
+Rows = dict[str, np.ndarray]
+"""Responses of one batch: name of the layer to (batch, units) float32."""
+
+BATCH = 8
+"""Stimuli per batch by default: larger ones are hardly faster on a CPU and need more memory."""
+
+
+class _Enough(BaseException):
+    """Raised by a hook when every layer asked for has answered.
+
+    Not an Exception, so that no network catches it.
+    """
+
+
+def device() -> torch.device:
+    """Return where networks run here: CUDA, else MPS, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def private(module: nn.Module, where: torch.device) -> nn.Module:
+    """Return a copy of a shared network for hooks of one's own, on a device.
+
+    On the CPU the copy shares weights and buffers; elsewhere they are copied there.
+    """
+    if where.type == "cpu":
+        return shared_copy(module)
+    import copy
+
+    return copy.deepcopy(module).to(where).eval()
+
+
+@contextlib.contextmanager
+def capture(
+    network: Network,
+    layers: Sequence[Layer],
+    reduce: Reducer | str = "all",
+    where: torch.device | None = None,
+) -> Iterator[Callable[[torch.Tensor], Rows]]:
+    """Give a function from a batch of inputs to the reduced responses of the layers.
+
+    The hooks sit on a private copy, so any number of captures may run on one network at once, in any
+    threads. An output is reduced inside the hook, before an in-place operation can rewrite it, and the forward
+    pass stops when the deepest layer has answered.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    layers : sequence of Layer
+        What to read, from `Network.layers`.
+    reduce : Reducer or str, optional
+        What to keep of each layer.
+    where : torch.device, optional
+        Where to run; `device` by default.
+
+    Yields
+    ------
+    callable
+        From (batch, *network.input_shape) float32 to a dict of (batch, units) float32 arrays by layer name.
+
+    Raises
+    ------
+    InputError
+        When no layer is chosen.
+    ComputeError
+        When a layer did not run for these inputs.
+    """
+    if not layers:
+        message = "No layer is chosen."
+        raise InputError(message, "Choose at least one layer.")
+    reduce = reducer(reduce) if isinstance(reduce, str) else reduce
+    where = where or device()
+    reading = _Reading({layer.name: (layer, reduce.plan(layer)) for layer in layers})
+    module = private(network.module, where)
+    handles = reading.attach(module)
+    try:
+        yield lambda batch: reading.run(module, batch.to(where))
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+class _Reading:
+    """What one capture reads, and what it has read of the current batch."""
+
+    def __init__(self, wanted: dict[str, tuple[Layer, Reduce]]) -> None:
+        self.wanted = wanted
+        self._recorder = Recorder()
+        self._found: dict[str, torch.Tensor] = {}
+        self._batch = 0
+
+    def attach(self, module: nn.Module) -> list[Any]:
+        names = {call.partition(":")[0] for call in self.wanted}
+        return [
+            inner.register_forward_hook(self._hook(name))
+            for name, inner in module.named_modules()
+            if name in names
+        ]
+
+    def _hook(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def read(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            call = self._recorder.call(name)
+            if call not in self.wanted:
+                return
+            self._found[call] = self._reduced(call, first_tensor(output))
+            if len(self._found) == len(self.wanted):
+                raise _Enough
+
+        return read
+
+    def _reduced(self, call: str, output: torch.Tensor | None) -> torch.Tensor:
+        layer, reduce = self.wanted[call]
+        if output is None or output.shape[layer.batch_axis] % self._batch:
+            message = f"The output of {call} does not have a row per stimulus."
+            raise ComputeError(message)
+        rows = output if layer.batch_axis == 0 else output.movedim(layer.batch_axis, 0)
+        if len(rows) != self._batch:
+            rows = rows.unflatten(0, (self._batch, -1))
+        return reduce(rows).to(torch.float32)
+
+    def run(self, module: nn.Module, batch: torch.Tensor) -> Rows:
+        self._recorder, self._found, self._batch = Recorder(), {}, len(batch)
+        with torch.inference_mode(), contextlib.suppress(_Enough), _exact(batch.device):
+            module(batch)
+        lacking = [name for name in self.wanted if name not in self._found]
+        if lacking:
+            message = f"The layer {lacking[0]} did not run for these stimuli."
+            raise ComputeError(message, "Leave it out.")
+        return {name: self._found[name].cpu().numpy() for name in self.wanted}
+
+
+def _exact(where: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """Keep convolutions on CUDA in full float32: TF32 would round to 10 bits of mantissa."""
+    if where.type == "cuda":
+        return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+    return contextlib.nullcontext()
+
+
+def batches(network: Network, pictures: Iterable[np.ndarray], size: int = BATCH) -> Iterator[torch.Tensor]:
+    """Preprocess pictures, (height, width, 3) uint8, and hand them out in batches of at most ``size``."""
+    group: list[np.ndarray] = []
+    for picture in pictures:
+        group.append(picture)
+        if len(group) == size:
+            yield network.prepare(group)
+            group = []
+    if group:
+        yield network.prepare(group)
+
+
+def activations(
+    network: Network,
+    inputs: Iterable[torch.Tensor],
+    layers: Sequence[Layer],
+    reduce: Reducer | str = "all",
+    *,
+    total: int | None = None,
+    where: torch.device | None = None,
+) -> Iterator[Rows]:
+    """Yield the responses of the layers, batch by batch, and say how far it is in between.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    inputs : iterable of torch.Tensor
+        Batches of preprocessed stimuli, such as `batches` gives; they are taken one at a time.
+    layers : sequence of Layer
+        What to read.
+    reduce : Reducer or str, optional
+        What to keep of each layer.
+    total : int, optional
+        Number of stimuli in all, for the progress.
+    where : torch.device, optional
+        Where to run.
+
+    Yields
+    ------
+    dict of str to np.ndarray
+        (batch, units) float32 by layer name, layers in the order given.
+    """
+    done = 0
+    with capture(network, layers, reduce, where) as respond:
+        for batch in inputs:
+            yield respond(batch)
+            done += len(batch)
+            of = f" of {total}" if total else ""
+            report(done / total if total else 0.0, f"Responses to stimulus {done}{of}")
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What an extraction will need.
+
+    Attributes
+    ----------
+    bytes : int
+        Size of the result: stimuli × units kept × 4.
+    working_bytes : int
+        Rough memory above the network while it runs: one batch of results, and inputs and outputs of the
+        largest layers of the network for one batch.
+    seconds : float
+        Time of one timed stimulus up to the deepest layer, times their number. Preprocessing and disk are not
+        in it, and batches are somewhat faster than single stimuli; expect the right order of size, not the
+        second.
+    units : dict of str to int
+        Units kept of each layer.
+    """
+
+    bytes: int
+    working_bytes: int
+    seconds: float
+    units: dict[str, int]
+
+
+def forecast(
+    network: Network,
+    n_stimuli: int,
+    layers: Sequence[Layer],
+    reduce: Reducer | str = "all",
+    where: torch.device | None = None,
+) -> Forecast:
+    """Tell memory and time of an extraction before it runs, from the layers and one timed stimulus."""
+    reduce = reducer(reduce) if isinstance(reduce, str) else reduce
+    units = {layer.name: reduce.units(layer) for layer in layers}
+    kept = 4 * sum(units.values())
+    largest = max((layer.units for layer in network.layers), default=0)
+    working = min(BATCH, n_stimuli) * (kept + 3 * 4 * largest)
+    return Forecast(n_stimuli * kept, working, n_stimuli * _seconds(network, layers, reduce, where), units)
+
+
+def _seconds(network: Network, layers: Sequence[Layer], reduce: Reducer, where: torch.device | None) -> float:
+    """Return the seconds of one forward pass; the first pass, which prepares memory, is not counted."""
+    stimulus = torch.zeros((1, *network.input_shape))
+    with capture(network, layers, reduce, where) as respond:
+        respond(stimulus)
+        start = time.perf_counter()
+        respond(stimulus)
+        return time.perf_counter() - start

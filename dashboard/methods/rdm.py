@@ -1,0 +1,507 @@
+r"""Dissimilarities between stimuli: seven metrics, in float64, as matrix products that do not cancel.
+
+Conventions, p = number of units (rsatoolbox 0.3.2's name in brackets where it has the metric):
+
+============  =====================================================================================
+correlation   1 - Pearson r of the two patterns [correlation]
+cosine        1 - cosine of the two patterns
+sqeuclidean   \|b_i - b_j\|² / p [euclidean: it is squared and divided there too]
+euclidean     root of sqeuclidean, so the root mean square difference per unit
+mahalanobis   (b_i - b_j)' A (b_i - b_j) / p with the noise precision A; squared [mahalanobis]
+crossnobis    mean over folds f of (t_i - t_j)' A (h_i - h_j) / p, h = mean of fold f, t = mean of
+              all repeats of the other folds; unbiased, so it may be negative [crossnobis]
+poisson       sum over units of (a_i - a_j)(ln a_i - ln a_j) / p, a = (b + 0.1) / 1.1; with folds
+              the first factor comes from the other folds and the second from fold f, and the mean
+              over folds is taken [poisson, poisson_cv; the latter returns its last fold only]
+============  =====================================================================================
+
+Sources: Kriegeskorte, Mur and Bandettini (2008), Front. Syst. Neurosci. 2:4 (RDMs); Walther et al.
+(2016), NeuroImage 137:188 (crossnobis); Schütt et al. (2023), eLife 12:e82566 (Poisson).
+
+Every metric converts to float64 first, subtracts the mean that it is invariant to, and then multiplies.
+Pairs that are close to each other compared with their norms are computed again from direct differences.
+torch is imported on use, so that pages can list `METRICS` without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dashboard import errors
+from dashboard.methods.condensed import condense, n_stimuli, pair_indices, rank_transform, square
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = [
+    "METRICS",
+    "Metric",
+    "condense",
+    "dissimilarities",
+    "n_stimuli",
+    "pair_indices",
+    "rank_transform",
+    "square",
+]
+
+PRIOR_RATE = 1.0
+PRIOR_WEIGHT = 0.1
+"""Gamma prior of the poisson metric, as in rsatoolbox: a = (b + rate · weight) / (1 + weight)."""
+
+NEAR = 1e-5
+"""A pair whose distance is below this share of its squared norms is recomputed by direct difference."""
+
+BLOCK = 256
+"""Rows per block: only blocks on and above the diagonal are multiplied."""
+
+FEW_STIMULI = 4
+CHUNK_VALUES = 2_000_000
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A way to measure how different two patterns are.
+
+    Attributes
+    ----------
+    label, unit, help : str
+        For menus, axes and explanations.
+    uses_precision, non_negative : bool
+        Whether a noise precision is used; whether responses must not be negative.
+    needs_folds, takes_folds : bool
+        Whether repeats of each stimulus are needed, or put to use when folds are given.
+    """
+
+    label: str
+    unit: str
+    help: str
+    compute: Callable[[_Data], torch.Tensor]
+    uses_precision: bool = False
+    non_negative: bool = False
+    needs_folds: bool = False
+    takes_folds: bool = False
+
+    def cross_validated(self, *, folds: bool = False) -> bool:
+        """Tell whether distances are cross-validated, so that their expectation is 0 without a difference."""
+        return self.needs_folds or (self.takes_folds and folds)
+
+
+@dataclass(frozen=True)
+class _Data:
+    """Checked input: responses (n_repeats, n_stimuli, n_units), a fold number per repeat, precision."""
+
+    repeats: torch.Tensor
+    folds: np.ndarray | None
+    precision: torch.Tensor | None
+    resolution: float
+
+    @property
+    def mean(self) -> torch.Tensor:
+        """Mean pattern of every stimulus, (n_stimuli, n_units)."""
+        return self.repeats[0] if len(self.repeats) == 1 else self.repeats.mean(0)
+
+    def halves(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Return per fold the mean over all other repeats and its own mean, both (n_stimuli, n_units)."""
+        import torch
+
+        folds = np.arange(len(self.repeats)) if self.folds is None else self.folds
+        held_out = [torch.as_tensor(folds == f) for f in np.unique(folds)]
+        return [(self.repeats[~held].mean(0), self.repeats[held].mean(0)) for held in held_out]
+
+
+def dissimilarities(
+    patterns: Any,
+    metric: str = "correlation",
+    *,
+    folds: Sequence[Any] | np.ndarray | None = None,
+    precision: Any = None,
+) -> torch.Tensor:
+    """Compute the condensed RDM of response patterns.
+
+    Parameters
+    ----------
+    patterns : array_like or Tensor, (n_stimuli, n_units) or (n_repeats, n_stimuli, n_units)
+        Responses of any real type. Repeats are averaged unless the metric is cross-validated.
+    metric : str
+        A key of `METRICS`.
+    folds : sequence of n_repeats labels, optional
+        Repeats with equal labels form one fold. Default for crossnobis: every repeat is a fold. With
+        ``poisson`` they switch cross-validation on.
+    precision : array_like (n_units, n_units) or (n_units,), optional
+        Noise precision (inverse covariance) for mahalanobis and crossnobis; default: identity.
+
+    Returns
+    -------
+    Tensor (n_pairs,) float64
+        In scipy's ``pdist`` order. NaN only for pairs of a pattern without variance (correlation) or
+        without any response (cosine), and never without the caution ``constant-pattern``.
+
+    Raises
+    ------
+    InputError
+        Unknown metric; fewer than 2 stimuli; wrong shape or type; NaN or infinite responses; negative
+        responses with poisson; folds or precision that do not fit; fewer than 2 patterns not constant.
+    """
+    if metric not in METRICS:
+        raise errors.unknown("metric", metric, METRICS)
+    entry = METRICS[metric]
+    responses, resolution = _responses(patterns)
+    n_repeats, n, n_units = responses.shape
+    if n < FEW_STIMULI:
+        pairs = n * (n - 1) // 2
+        errors.caution(
+            "few-stimuli", f"Only {n} stimuli: the RDM has {pairs} value{'s' if pairs > 1 else ''}."
+        )
+    labels = _fold_numbers(folds, n_repeats, entry, metric)
+    if entry.non_negative and bool((responses < 0).any()):
+        count = int((responses < 0).sum())
+        message = f"The metric {metric} is for counts and rates, but {count} responses are negative."
+        raise errors.InputError(message, "Choose another metric, or give responses that are not normalised.")
+    data = _Data(responses, labels, _precision(precision, n_units, entry, metric), resolution)
+    return entry.compute(data)
+
+
+# --- input ------------------------------------------------------------------------------------------------
+
+
+def _responses(patterns: Any) -> tuple[torch.Tensor, float]:
+    """Return responses (n_repeats, n_stimuli, n_units) in float64, and the relative step of their type."""
+    import torch
+
+    if isinstance(patterns, torch.Tensor):
+        if patterns.is_complex():
+            raise _not_real("complex numbers")
+        kind = patterns.dtype
+        step = float(torch.finfo(kind).eps) if kind.is_floating_point else 0.0
+        values = patterns.detach().to("cpu", torch.float64)
+    else:
+        array = np.asarray(patterns)
+        if array.dtype.kind not in "biuf":
+            raise _not_real("complex numbers" if array.dtype.kind == "c" else f"values of type {array.dtype}")
+        step = float(np.finfo(array.dtype).eps) if array.dtype.kind == "f" else 0.0
+        # Type and byte order first, arithmetic later: uint8 wraps and float16 overflows.
+        array = np.ascontiguousarray(array, dtype=np.float64)
+        values = torch.from_numpy(array if array.flags.writeable else array.copy())
+    if values.ndim not in (2, 3) or 0 in values.shape:
+        message = f"Responses of shape {tuple(values.shape)} cannot be read."
+        raise errors.InputError(message, "Give stimulus × unit, or repeat × stimulus × unit.")
+    values = values if values.ndim == 3 else values[None]
+    if values.shape[1] < 2:
+        message = "One stimulus has no dissimilarity."
+        raise errors.InputError(message, "Give at least two stimuli.")
+    _refuse_not_finite(values)
+    return values, max(1e-8, step)
+
+
+def _not_real(what: str) -> errors.InputError:
+    return errors.InputError(f"Responses must be real numbers, not {what}.", "Convert them before the RDM.")
+
+
+def _refuse_not_finite(values: torch.Tensor) -> None:
+    """Raise `InputError` that names the units with NaN or infinite values."""
+    import torch
+
+    if bool(torch.isfinite(values.sum())):  # one cheap pass; a sum hides no NaN and no Inf
+        return
+    bad = ~torch.isfinite(values)
+    if not bool(bad.any()):
+        message = f"Responses are too large for sums (largest {float(values.abs().max()):.1e})."
+        raise errors.InputError(message, "Divide them by a common number.")
+    units = torch.nonzero(bad.any(0).any(0))[:, 0].tolist()
+    stimuli = torch.nonzero(bad.any(0).any(1))[:, 0].tolist()
+    message = (
+        f"{int(bad.sum())} responses are NaN or infinite, in {len(units)} of {values.shape[2]} units "
+        f"(unit {errors.listing(map(str, units))}) and {len(stimuli)} of {values.shape[1]} stimuli "
+        f"(stimulus {errors.listing(map(str, stimuli))})."
+    )
+    raise errors.InputError(message, "Leave these units or stimuli out.")
+
+
+def _fold_numbers(folds: Any, n_repeats: int, entry: Metric, metric: str) -> np.ndarray | None:
+    """Return a fold number per repeat, or None."""
+    if folds is None:
+        if entry.needs_folds and n_repeats < 2:
+            message = f"The metric {metric} needs at least 2 repeats of every stimulus."
+            raise errors.InputError(message, "Give repeat × stimulus × unit, or choose another metric.")
+        return None
+    if not entry.takes_folds:
+        message = f"The metric {metric} takes no folds."
+        raise errors.InputError(message, "Choose crossnobis or poisson, or leave the folds out.")
+    labels = np.asarray(folds)
+    if labels.shape != (n_repeats,):
+        message = f"There are {n_repeats} repeats, but folds of shape {labels.shape}."
+        raise errors.InputError(message, "Give one label per repeat.")
+    numbers = np.unique(labels, return_inverse=True)[1]
+    if numbers.max() < 1:
+        message = "All repeats are in one fold."
+        raise errors.InputError(message, "Cross-validation needs at least two folds.")
+    return numbers
+
+
+def _precision(precision: Any, n_units: int, entry: Metric, metric: str) -> torch.Tensor | None:
+    """Return the noise precision as (n_units, n_units) or (n_units,) float64, or None."""
+    import torch
+
+    if not entry.uses_precision:
+        if precision is not None:
+            message = f"The metric {metric} uses no noise precision."
+            raise errors.InputError(message, "Choose mahalanobis or crossnobis, or leave the precision out.")
+        return None
+    if precision is None:
+        if metric == "mahalanobis":
+            errors.caution("no-precision", "Without a noise precision, mahalanobis equals sqeuclidean.")
+        return None
+    values = torch.as_tensor(precision).detach().to("cpu", torch.float64)
+    if tuple(values.shape) not in ((n_units, n_units), (n_units,)):
+        message = f"The noise precision has shape {tuple(values.shape)}, but there are {n_units} units."
+        raise errors.InputError(message, "Give unit × unit, or one value per unit.")
+    if not bool(torch.isfinite(values).all()):
+        message = "The noise precision holds NaN or infinite values."
+        raise errors.InputError(message, "Estimate it from more residuals, or with shrinkage.")
+    if values.ndim == 2 and not torch.allclose(
+        values, values.T, rtol=1e-8, atol=1e-8 * float(values.abs().max())
+    ):
+        message = "The noise precision is not symmetric."
+        raise errors.InputError(message, "Give the inverse of a covariance matrix.")
+    return values
+
+
+# --- metrics ----------------------------------------------------------------------------------------------
+
+
+def _correlation(data: _Data) -> torch.Tensor:
+    patterns = data.mean
+    mean = patterns.mean(1, keepdim=True)
+    # A spread below the rounding of its own mean is a constant pattern.
+    return _angles(patterns - mean, data.resolution * mean[:, 0].abs(), "have the same response in all units")
+
+
+def _cosine(data: _Data) -> torch.Tensor:
+    import torch
+
+    return _angles(
+        data.mean, torch.zeros(len(data.mean), dtype=torch.float64), "have no response in any unit"
+    )
+
+
+def _angles(rows: torch.Tensor, smallest: torch.Tensor, what: str) -> torch.Tensor:
+    """Return 1 - cosine of all pairs of rows; undefined where the root mean square is too small."""
+    import torch
+
+    norms = torch.linalg.vector_norm(rows, dim=1)
+    undefined = norms <= smallest * rows.shape[1] ** 0.5
+    _tell_constant(undefined.numpy(), what)
+    norms = torch.where(undefined, torch.nan, norms)
+
+    def finish(products: torch.Tensor, i: torch.Tensor, j: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        distance = 1 - products / (norms[i] * norms[j])
+        return distance, distance < NEAR
+
+    def direct(i: torch.Tensor, j: torch.Tensor) -> torch.Tensor:
+        gap = rows[i] / norms[i, None] - rows[j] / norms[j, None]
+        return torch.linalg.vecdot(gap, gap) / 2
+
+    return _pairs(rows, rows, finish, direct)
+
+
+def _tell_constant(undefined: np.ndarray, what: str) -> None:
+    """Raise when all patterns are constant, caution when some are."""
+    where = np.flatnonzero(undefined).tolist()
+    if not where:
+        return
+    if len(where) >= len(undefined) - 1:
+        message = f"{len(where)} of {len(undefined)} stimuli {what}, so no dissimilarity is defined."
+        raise errors.InputError(message, "Choose another layer or area, or the metric euclidean.")
+    errors.caution(
+        "constant-pattern",
+        f"{len(where)} of {len(undefined)} stimuli {what} (stimulus {errors.listing(map(str, where))}): "
+        "their dissimilarities are undefined and left out.",
+    )
+
+
+def _sqeuclidean(data: _Data) -> torch.Tensor:
+    mean = data.mean
+    return _contrasts([(mean, mean)], None)
+
+
+def _euclidean(data: _Data) -> torch.Tensor:
+    return _sqeuclidean(data).sqrt()
+
+
+def _mahalanobis(data: _Data) -> torch.Tensor:
+    mean = data.mean
+    return _contrasts([(mean, mean)], data.precision)
+
+
+def _crossnobis(data: _Data) -> torch.Tensor:
+    return _contrasts(data.halves(), data.precision)
+
+
+def _poisson(data: _Data) -> torch.Tensor:
+    import torch
+
+    pairs = [(data.mean, data.mean)] if data.folds is None else data.halves()
+
+    def smooth(rates: torch.Tensor) -> torch.Tensor:
+        return (rates + PRIOR_RATE * PRIOR_WEIGHT) / (1 + PRIOR_WEIGHT)
+
+    return _contrasts([(smooth(a), torch.log(smooth(b))) for a, b in pairs], None)
+
+
+def _contrasts(
+    terms: list[tuple[torch.Tensor, torch.Tensor]], precision: torch.Tensor | None
+) -> torch.Tensor:
+    """Return the mean over terms (t, h) of (t_i - t_j)' A (h_i - h_j) / p for all pairs of stimuli.
+
+    With column means subtracted (they cancel in every difference) this is k_ii + k_jj - k_ij - k_ji,
+    where k = t A h'.
+    """
+    import torch
+
+    # Same patterns on both sides and a symmetric precision make k symmetric: one product, doubled.
+    symmetric = len(terms) == 1 and terms[0][0] is terms[0][1]
+    right = _side([h for _, h in terms], None)
+    left = right if symmetric and precision is None else _side([t for t, _ in terms], precision)
+    scale = 1.0 / right.shape[1]
+    own = torch.linalg.vecdot(left, right)
+    size = torch.linalg.vector_norm(left, dim=1) * torch.linalg.vector_norm(right, dim=1)
+
+    def finish(products: torch.Tensor, i: torch.Tensor, j: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        contrast = own[i] + own[j] - (2 * products if symmetric else products)
+        return contrast * scale, contrast.abs() < NEAR * (size[i] + size[j])
+
+    def direct(i: torch.Tensor, j: torch.Tensor) -> torch.Tensor:
+        parts = [torch.linalg.vecdot(_times(t[i] - t[j], precision), h[i] - h[j]) for t, h in terms]
+        return torch.stack(parts).sum(0) * scale
+
+    return _pairs(left, right, finish, direct, symmetric)
+
+
+def _side(patterns: list[torch.Tensor], precision: torch.Tensor | None) -> torch.Tensor:
+    """Return the patterns without their column means, times the precision, side by side."""
+    import torch
+
+    columns = [_times(p - p.mean(0), precision) for p in patterns]
+    return columns[0] if len(columns) == 1 else torch.cat(columns, 1)
+
+
+def _times(rows: torch.Tensor, precision: torch.Tensor | None) -> torch.Tensor:
+    if precision is None:
+        return rows
+    return rows * precision if precision.ndim == 1 else rows @ precision
+
+
+# --- pairs ------------------------------------------------------------------------------------------------
+
+
+def _pairs(
+    left: torch.Tensor,
+    right: torch.Tensor,
+    finish: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]],
+    direct: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    symmetric: bool = True,
+) -> torch.Tensor:
+    """Multiply rows block by block above the diagonal and finish each pair, near ones by direct difference.
+
+    Parameters
+    ----------
+    left, right : Tensor (n_stimuli, n_columns)
+    finish : callable
+        (products, i, j), each (n_pairs of the block,), to (distance, whether too near for a product).
+    direct : callable
+        (i, j) to distance.
+    symmetric : bool
+        Whether left_i · right_j = left_j · right_i; otherwise both are added.
+
+    Returns
+    -------
+    Tensor (n_pairs,) float64
+    """
+    import torch
+
+    n = len(left)
+    found = torch.empty(n * (n - 1) // 2, dtype=torch.float64)
+    start = 0
+    for row in range(0, n - 1, BLOCK):
+        stop = min(row + BLOCK, n)
+        products = left[row:stop] @ right[row:].T
+        if not symmetric:
+            products += right[row:stop] @ left[row:].T
+        # Row-major upper triangle of the block: exactly the next stretch of the condensed order.
+        i, j = torch.triu_indices(stop - row, n - row, 1)
+        values, near = finish(products[i, j], i + row, j + row)
+        _recompute(values, near, i + row, j + row, direct, left.shape[1])
+        found[start : start + len(values)] = values
+        start += len(values)
+    return found
+
+
+def _recompute(
+    values: torch.Tensor,
+    near: torch.Tensor,
+    i: torch.Tensor,
+    j: torch.Tensor,
+    direct: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    n_columns: int,
+) -> None:
+    """Overwrite the near pairs of ``values`` by direct differences, a bounded number at a time."""
+    where = near.nonzero()[:, 0]
+    for part in where.split(max(1, CHUNK_VALUES // n_columns)):
+        values[part] = direct(i[part], j[part])
+
+
+METRICS: dict[str, Metric] = {
+    "correlation": Metric(
+        "Correlation distance",
+        "1 − Pearson r",
+        "Compares the shape of two patterns; ignores their mean and size.",
+        _correlation,
+    ),
+    "cosine": Metric(
+        "Cosine distance",
+        "1 − cosine",
+        "Compares the direction of two patterns; ignores their size.",
+        _cosine,
+    ),
+    "euclidean": Metric(
+        "Euclidean distance",
+        "root mean square difference",
+        "Root of the mean squared difference over units, in units of the response.",
+        _euclidean,
+    ),
+    "sqeuclidean": Metric(
+        "Squared Euclidean distance",
+        "mean squared difference",
+        "Mean squared difference over units (what rsatoolbox calls euclidean).",
+        _sqeuclidean,
+    ),
+    "mahalanobis": Metric(
+        "Mahalanobis distance",
+        "squared distance ÷ units",
+        "Squared distance after whitening with the noise precision, divided by the number of units.",
+        _mahalanobis,
+        uses_precision=True,
+    ),
+    "crossnobis": Metric(
+        "Crossnobis distance",
+        "cross-validated squared distance ÷ units",
+        "Unbiased by noise: 0 on average without a difference, so negative values are right.",
+        _crossnobis,
+        uses_precision=True,
+        needs_folds=True,
+        takes_folds=True,
+    ),
+    "poisson": Metric(
+        "Poisson KL distance",
+        "symmetrised Kullback–Leibler divergence ÷ units",
+        "For spike counts and rates; cross-validated when folds are given.",
+        _poisson,
+        non_negative=True,
+        takes_folds=True,
+    ),
+}
+"""Every metric by name."""

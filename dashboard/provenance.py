@@ -1,0 +1,283 @@
+"""Where an answer comes from: its record, the line under a figure, the command to repeat it, the methods."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import platform
+import shlex
+import subprocess
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path, PurePath
+from typing import Any
+
+from dashboard import __version__, reference, specs
+from dashboard.errors import InputError
+from dashboard.specs import Spec
+
+PACKAGES = ("numpy", "scipy", "xarray", "zarr", "torch", "torchvision", "safetensors", "pillow", "dask")
+"""Packages that take part in numbers; a record tells their versions."""
+
+VERBS = {"network": "describe", "rdm": "rdm", "brain": "brain"}
+"""Kinds of spec with a verb of their own on the command line; all others are run from a file."""
+
+LABELS = {
+    "catalogue": "Catalogue",
+    "network": "Layers",
+    "stimuli": "Stimuli",
+    "recording": "Recording",
+    "activations": "Activations",
+    "rdm": "RDMs",
+    "area-rdm": "RDMs of areas",
+    "map": "Map",
+    "brain": "Similarity with the brain",
+}
+"""What an answer of each kind is called in a list."""
+
+METRIC_WORDS = {
+    "correlation": "one minus the Pearson correlation between activation patterns",
+    "cosine": "one minus the cosine of the angle between patterns",
+    "euclidean": "the root mean square difference between patterns over units",
+    "sqeuclidean": "the squared Euclidean distance between patterns, divided by the number of units",
+    "mahalanobis": "the squared Mahalanobis distance between patterns divided by the number of units",
+    "crossnobis": "the cross-validated squared Mahalanobis distance between patterns (Walther et al., 2016)",
+    "poisson": "the symmetrised Kullback-Leibler divergence of Poisson rates (Schütt et al., 2023)",
+}
+MEASURE_WORDS = {
+    "pearson": "Pearson correlation",
+    "spearman": "Spearman rank correlation",
+    "rho-a": "the expected Spearman rank correlation under random tie breaking (rho-a; Schütt et al., 2023)",
+    "tau-a": "Kendall's tau-a",
+    "tau-b": "Kendall's tau-b",
+    "cosine": "cosine similarity",
+    "whitened-cosine": "whitened cosine similarity (Diedrichsen et al., 2021)",
+    "whitened-pearson": "whitened Pearson correlation (Diedrichsen et al., 2021)",
+}
+RESAMPLE_WORDS = {
+    "stimuli": "stimuli",
+    "subjects": "subjects",
+    "both": "both stimuli and subjects",
+    "dual": "both stimuli and subjects, corrected for the two factors (Schütt et al., 2023)",
+}
+
+
+def record(
+    spec: Spec,
+    inputs: Mapping[str, str],
+    seconds: float,
+    *,
+    device: str | None = None,
+    seed: int | None = None,
+) -> dict[str, Any]:
+    """Return the record of an answer: what was asked, of which bytes, by which programs, where and when.
+
+    Parameters
+    ----------
+    spec : Spec
+    inputs : mapping
+        Digest of every input, by field of the spec.
+    seconds : float
+        Duration of the computation.
+    device : str, optional
+        Such as ``"cpu"`` or ``"cuda"``.
+    seed : int, optional
+        Taken from the spec when it has one.
+
+    Returns
+    -------
+    dict
+        Plain text and numbers, ready for JSON. No name of a machine or person.
+    """
+    if seed is None:
+        seed = getattr(spec, "seed", None)
+    return {
+        "spec": spec.to_dict(),
+        "inputs": {str(name): str(digest) for name, digest in inputs.items()},
+        "versions": versions(),
+        "platform": f"{platform.system()} {platform.machine()}".strip(),
+        # str(), because a device may come as another library's text class.
+        "device": None if device is None else str.__str__(str(device)),
+        "seed": None if seed is None else int(seed),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(float(seconds), 3),
+    }
+
+
+@lru_cache(maxsize=1)
+def _versions() -> tuple[tuple[str, str], ...]:
+    found = {"homolog": __version__, "commit": _commit(), "python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return tuple((name, version) for name, version in found.items() if version)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Homolog, its commit in a checkout, Python and `PACKAGES`; imports none."""
+    return dict(_versions())
+
+
+def _commit() -> str:
+    """Return the commit of the checkout this runs from, marked when files differ from it; else ``""``."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return ""
+    describe = ["describe", "--always", "--dirty=+changes", "--abbrev=12", "--exclude=*"]
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *describe], capture_output=True, text=True, timeout=5, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()
+
+
+def title(spec: Spec) -> str:
+    """Return what a spec asks for in a few words: ``"RDMs: torchvision:resnet18 × gratings"``."""
+    label = LABELS.get(spec.kind, spec.kind)
+    sources = " × ".join(shown(text) for text in _sources(spec))
+    return f"{label}: {sources}" if sources else label
+
+
+def shown(text: str) -> str:
+    """Return a reference as pages show it: files by their base names.
+
+    Examples
+    --------
+    >>> shown("torchvision:resnet18?weights=/home/me/w/model.safetensors")
+    'torchvision:resnet18?weights=model.safetensors'
+    """
+    try:
+        parsed = reference.parse(text)
+    except InputError:
+        return text
+    options = {name: _base_name(value) for name, value in parsed.options.items()}
+    name = f"{parsed.scheme}:{_base_name(parsed.rest)}" if parsed.scheme in ("folder", "zip") else parsed.name
+    return str(reference.Reference(name, options))
+
+
+def sentence(record: Mapping[str, Any]) -> str:
+    """Return the grey line under a figure: versions, device, seed, duration and date."""
+    used = record.get("versions", {})
+    parts = [f"Homolog {used.get('homolog', '?')}" + (f" ({used['commit']})" if used.get("commit") else "")]
+    parts += [f"{name} {used[name]}" for name in ("torch", "numpy") if name in used]
+    if record.get("device"):
+        parts.append(f"on {record['device']}")
+    if record.get("seed") is not None:
+        parts.append(f"seed {record['seed']}")
+    parts += [f"{name.rpartition('.')[2]} {digest[:8]}" for name, digest in record.get("inputs", {}).items()]
+    parts.append(f"computed in {_duration(float(record.get('seconds', 0.0)))}")
+    if record.get("created"):
+        parts.append(datetime.fromisoformat(record["created"]).strftime("%Y-%m-%d %H:%M UTC"))
+    return " · ".join(parts)
+
+
+def command(spec: Spec, out: str = "") -> str:
+    """Return the command line that repeats an answer; settings at their default are left out.
+
+    Parameters
+    ----------
+    spec : Spec
+    out : str, optional
+        File to write, such as ``"brain.csv"``.
+    """
+    start = "python -m dashboard"
+    end = f" --out {shlex.quote(out)}" if out else ""
+    if spec.kind not in VERBS:
+        return f"{start} run {spec.kind}.json{end}"
+    query = spec.to_query()
+    words = [VERBS[spec.kind], query.pop("network")]
+    for name, text in query.items():
+        # A value that starts with a dash would be taken for an option.
+        words += [f"--{name}={text}"] if text.startswith("-") else [f"--{name}", text]
+    return f"{start} {shlex.join(words)}{end}"
+
+
+def methods_text(record: Mapping[str, Any]) -> str:
+    """Return a paragraph for a methods section, from the record of an answer.
+
+    Kinds without a text of their own get the sentence about versions alone.
+    """
+    spec = specs.from_dict(record["spec"])
+    describe = METHODS.get(spec.kind)
+    text = describe(spec) if describe else ""
+    used = record.get("versions", {})
+    tools = ", ".join(f"{name} {used[name]}" for name in ("torch", "numpy", "scipy") if name in used)
+    made = f"Computed with Homolog {used.get('homolog', '')}".strip()
+    return f"{text} {made}{f' ({tools})' if tools else ''}.".strip()
+
+
+def _rdm_text(spec: Any) -> str:
+    return (
+        f"Activations of {shown(spec.network)} to the stimuli of {shown(spec.stimuli)} were taken from "
+        f"{_layers(spec)}{_reduced(spec)}. Dissimilarity between two stimuli was "
+        f"{METRIC_WORDS[spec.metric]}."
+    )
+
+
+def _area_rdm_text(spec: Any) -> str:
+    return (
+        f"Dissimilarity between two stimuli in {_areas(spec)} of {shown(spec.recording)} was, where "
+        f"responses were published, {METRIC_WORDS[spec.metric]}."
+    )
+
+
+def _brain_text(spec: Any) -> str:
+    return (
+        f"Activations of {shown(spec.network)} to the stimuli of {shown(spec.recording)} were taken from "
+        f"{_layers(spec)}{_reduced(spec)}. Representational dissimilarity matrices held "
+        f"{METRIC_WORDS[spec.metric]}. Each layer was compared with each subject's matrix for "
+        f"{_areas(spec)} by {MEASURE_WORDS[spec.measure]}, and the values were averaged over subjects "
+        f"(Kriegeskorte et al., 2008). The noise ceiling is the range from leave-one-subject-out to "
+        f"all-subjects means (Nili et al., 2014). Standard errors and 95 % intervals come from "
+        f"{spec.bootstrap} bootstrap samples of {RESAMPLE_WORDS[spec.resample]} (seed {spec.seed})."
+    )
+
+
+METHODS: dict[str, Callable[[Any], str]] = {
+    "rdm": _rdm_text,
+    "area-rdm": _area_rdm_text,
+    "brain": _brain_text,
+}
+"""Kind of spec -> its text for a methods section."""
+
+
+def _layers(spec: Any) -> str:
+    if not spec.layers:
+        return "the default selection of layers"
+    return f"the layers {', '.join(spec.layers)}" if len(spec.layers) > 1 else f"the layer {spec.layers[0]}"
+
+
+def _areas(spec: Any) -> str:
+    return ", ".join(spec.areas) if spec.areas else "every area"
+
+
+def _reduced(spec: Any) -> str:
+    return "" if spec.reducer == "all" else f", reduced by {spec.reducer}"
+
+
+def _sources(spec: Spec) -> list[str]:
+    found: list[str] = []
+    for field in dataclasses.fields(spec):
+        value = getattr(spec, field.name)
+        if isinstance(value, Spec):
+            found += _sources(value)
+        elif "source" in field.metadata:
+            found.append(value)
+    return found
+
+
+def _base_name(text: str) -> str:
+    return PurePath(text.replace("\\", "/")).name or text
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

@@ -98,11 +98,18 @@ class _Data:
     folds: np.ndarray | None
     precision: torch.Tensor | None
     resolution: float
+    overwrite: bool = False
 
     @property
     def mean(self) -> torch.Tensor:
         """Mean pattern of every stimulus, (n_stimuli, n_units)."""
         return self.repeats[0] if len(self.repeats) == 1 else self.repeats.mean(0)
+
+    def centred(self, axis: int) -> torch.Tensor:
+        """Return the mean patterns (n_stimuli, n_units) less their mean over one axis."""
+        patterns = self.mean
+        mean = patterns.mean(axis, keepdim=True)
+        return patterns.sub_(mean) if self.overwrite else patterns - mean
 
     def halves(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Return per fold the mean over all other repeats and its own mean, both (n_stimuli, n_units)."""
@@ -119,6 +126,7 @@ def dissimilarities(
     *,
     folds: Sequence[Any] | np.ndarray | None = None,
     precision: Any = None,
+    overwrite: bool = False,
 ) -> torch.Tensor:
     """Compute the condensed RDM of response patterns.
 
@@ -133,6 +141,8 @@ def dissimilarities(
         ``poisson`` they switch cross-validation on.
     precision : array_like (n_units, n_units) or (n_units,), optional
         Noise precision (inverse covariance) for mahalanobis and crossnobis; default: identity.
+    overwrite : bool
+        Allow float64 ``patterns`` to be changed in place, which halves the memory of a large layer.
 
     Returns
     -------
@@ -161,7 +171,7 @@ def dissimilarities(
         count = int((responses < 0).sum())
         message = f"The metric {metric} is for counts and rates, but {count} responses are negative."
         raise errors.InputError(message, "Choose another metric, or give responses that are not normalised.")
-    data = _Data(responses, labels, _precision(precision, n_units, entry, metric), resolution)
+    data = _Data(responses, labels, _precision(precision, n_units, entry, metric), resolution, overwrite)
     return entry.compute(data)
 
 
@@ -274,10 +284,9 @@ def _precision(precision: Any, n_units: int, entry: Metric, metric: str) -> torc
 
 
 def _correlation(data: _Data) -> torch.Tensor:
-    patterns = data.mean
-    mean = patterns.mean(1, keepdim=True)
     # A spread below the rounding of its own mean is a constant pattern.
-    return _angles(patterns - mean, data.resolution * mean[:, 0].abs(), "have the same response in all units")
+    smallest = data.resolution * data.mean.mean(1).abs()
+    return _angles(data.centred(1), smallest, "have the same response in all units")
 
 
 def _cosine(data: _Data) -> torch.Tensor:
@@ -324,8 +333,8 @@ def _tell_constant(undefined: np.ndarray, what: str) -> None:
 
 
 def _sqeuclidean(data: _Data) -> torch.Tensor:
-    mean = data.mean
-    return _contrasts([(mean, mean)], None)
+    centred = data.centred(0)
+    return _contrasts([(centred, centred)], None, centred=True)
 
 
 def _euclidean(data: _Data) -> torch.Tensor:
@@ -353,7 +362,10 @@ def _poisson(data: _Data) -> torch.Tensor:
 
 
 def _contrasts(
-    terms: list[tuple[torch.Tensor, torch.Tensor]], precision: torch.Tensor | None
+    terms: list[tuple[torch.Tensor, torch.Tensor]],
+    precision: torch.Tensor | None,
+    *,
+    centred: bool = False,
 ) -> torch.Tensor:
     """Return the mean over terms (t, h) of (t_i - t_j)' A (h_i - h_j) / p for all pairs of stimuli.
 
@@ -364,7 +376,7 @@ def _contrasts(
 
     # Same patterns on both sides and a symmetric precision make k symmetric: one product, doubled.
     symmetric = len(terms) == 1 and terms[0][0] is terms[0][1]
-    right = _side([h for _, h in terms], None)
+    right = terms[0][1] if centred else _side([h for _, h in terms], None)
     left = right if symmetric and precision is None else _side([t for t, _ in terms], precision)
     scale = 1.0 / right.shape[1]
     own = torch.linalg.vecdot(left, right)

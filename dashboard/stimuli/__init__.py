@@ -16,7 +16,7 @@ from dashboard.errors import unknown
 from dashboard.reference import Reference
 from dashboard.stimuli.sets import Stimuli
 
-__all__ = ["SOURCES", "Source", "Stimuli", "catalogue", "identity", "inside_roots", "load"]
+__all__ = ["SOURCES", "Entry", "Source", "Stimuli", "catalogue", "identity", "inside_roots", "load"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class Source:
         Gives the digest that ``load`` would give, quickly.
     files : bool
         True when the reference names a path of this machine.
+    generated : bool
+        True when the name alone, without options, is a reference.
     """
 
     title: str
@@ -46,6 +48,16 @@ class Source:
     load: Callable[[Reference], Stimuli]
     identify: Callable[[Reference], str]
     files: bool = False
+    generated: bool = False
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the catalogue: what to load, its heading, and what else to know in a few words."""
+
+    reference: str
+    title: str
+    note: str
 
 
 def load(ref: str) -> Stimuli:
@@ -72,14 +84,30 @@ def identity(ref: str) -> str:
     return source.identify(reference)
 
 
-def catalogue() -> dict[str, Source]:
-    """Return the sources of stimuli by name."""
-    return dict(SOURCES)
+def catalogue() -> list[Entry]:
+    """Return what can be chosen: generators, pictures of recordings, and what is in the stimuli folder."""
+    from dashboard import recordings, settings
+
+    entries = [
+        Entry(name, source.title, source.description) for name, source in SOURCES.items() if source.generated
+    ]
+    for entry in recordings.catalogue():
+        if entry.pictures:
+            entries.append(Entry(f"recording:{entry.reference}", f"Pictures of {entry.title}", entry.note))
+    for file in sorted(settings.home().glob("stimuli/*")):
+        kind = "folder" if file.is_dir() else file.suffix[1:].casefold()
+        if kind in ("folder", "zip") and not file.name.startswith("."):
+            entries.append(Entry(f"{kind}:{file.name}", file.name, f"your {kind} of pictures"))
+    return entries
 
 
 def inside_roots(ref: str) -> bool:
     """Return whether a page may open this reference: it names no path, or one in the folders for stimuli."""
     source, reference = _find(ref)
+    if reference.scheme == "recording":
+        from dashboard import recordings
+
+        return recordings.inside_roots(str(Reference(reference.rest, reference.options)))
     if not source.files:
         return True
     from dashboard.stimuli import files  # here, because it loads the picture library
@@ -112,6 +140,7 @@ SOURCES: dict[str, Source] = {
         options=("orientations", "spatial_frequencies", "phases", "contrast", "size", "aperture"),
         load=_later("dashboard.stimuli.gratings", "load_gratings"),
         identify=_later("dashboard.stimuli.gratings", "identify_gratings"),
+        generated=True,
     ),
     "neuromatch-gratings": Source(
         title="Neuromatch gratings",
@@ -120,6 +149,7 @@ SOURCES: dict[str, Source] = {
         options=("n", "low", "high", "patch", "height", "width"),
         load=_later("dashboard.stimuli.gratings", "load_neuromatch"),
         identify=_later("dashboard.stimuli.gratings", "identify_neuromatch"),
+        generated=True,
     ),
     "folder": Source(
         title="Folder of pictures",

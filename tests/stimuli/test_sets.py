@@ -103,11 +103,28 @@ class TestPictures:
             make("ab").picture(-1)
 
 
-def test_catalogue_examples_load():
-    for name, source in stimuli.catalogue().items():
+def test_examples_of_sources_load():
+    for name, source in stimuli.SOURCES.items():
         assert source.description.endswith(".")
         if not source.files and name != "recording":
             assert stimuli.identity(source.example) == stimuli.load(source.example).digest
+
+
+def test_catalogue_lists_what_can_be_loaded(homolog_home, encode, pixels):
+    folder = homolog_home / "stimuli" / "my faces"
+    folder.mkdir(parents=True)
+    (folder / "a.png").write_bytes(encode(pixels))
+    (homolog_home / "stimuli" / "readme.txt").write_text("x")
+    entries = stimuli.catalogue()
+    references = [entry.reference for entry in entries]
+    assert references[0] == "gratings"
+    assert "recording:kriegeskorte92" in references
+    assert "folder:my faces" in references
+    assert not any("readme" in reference for reference in references)
+    assert len(stimuli.load("folder:my faces")) == 1
+    assert all(stimuli.inside_roots(reference) for reference in references)
+    for entry in entries:
+        assert stimuli.identity(entry.reference)
 
 
 def test_no_torch_and_no_picture_library_until_needed():

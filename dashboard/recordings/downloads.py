@@ -1,0 +1,187 @@
+"""Public data files: taken from the data folder when the same bytes lie there, else fetched by pooch."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dashboard import progress, settings
+from dashboard.errors import InputError
+
+TIMEOUT_S = 30
+_PIECE = 2**16
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class File:
+    """A public file as it was when we verified it."""
+
+    n_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Download:
+    """A data set of public files.
+
+    Attributes
+    ----------
+    name : str
+        Its folder, here and below ``HOMOLOG_DATA``.
+    url : str
+        What stands before the names of the files; ends in a slash.
+    files : Mapping of str to File
+        Expected size and checksum by name.
+    """
+
+    name: str
+    url: str
+    files: Mapping[str, File]
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of all files together."""
+        return sum(file.n_bytes for file in self.files.values())
+
+    def present(self) -> bool:
+        """Return whether files of the right sizes are here; checksums are looked at when they are read."""
+        return all(
+            any(_size(folder / name) == file.n_bytes for folder in self._folders())
+            for name, file in self.files.items()
+        )
+
+    def read(self, name: str) -> bytes:
+        """Return the bytes of a file, fetched first when they are not here.
+
+        Raises
+        ------
+        InputError
+            When they cannot be had; the sentence says which file, why, and what to do.
+        """
+        expected = self.files[name]
+        wrong = ""
+        for folder in self._folders():
+            data = _bytes(folder / name)
+            if data is not None:
+                problem = mismatch(data, name, expected)
+                if not problem:
+                    return data
+                wrong = problem
+        data = self._fetch(name, wrong).read_bytes()
+        problem = mismatch(data, name, expected)
+        if problem:
+            raise InputError(problem, self._remedy())
+        return data
+
+    def fetch(self) -> None:
+        """Fetch every file that is not here, reporting progress; see `read`."""
+        done = 0
+        for name, file in self.files.items():
+            share = file.n_bytes / self.n_bytes
+            with progress.part(done / self.n_bytes, min(1.0, done / self.n_bytes + share)):
+                self.read(name)
+                progress.report(1.0, f"{name} is here")
+            done += file.n_bytes
+
+    def _folders(self) -> list[Path]:
+        data = settings.data_folder()
+        return [*([data / self.name] if data else []), settings.home() / "downloads" / self.name]
+
+    def _fetch(self, name: str, wrong: str) -> Path:
+        import pooch  # here, because it loads requests
+
+        pooch.get_logger().setLevel("WARNING")
+        brewed = pooch.create(
+            path=settings.home() / "downloads" / self.name,
+            base_url=self.url,
+            registry={name: f"sha256:{self.files[name].sha256}"},
+        )
+        try:
+            return Path(brewed.fetch(name, downloader=self._download))
+        except InputError as error:
+            raise InputError(f"{wrong} {error.problem}".strip(), error.remedy) from error
+        except OSError as error:
+            _log.info("download of %s: %r", name, error)
+            message = f'"{name}" could not be saved ({(error.strerror or "input or output error").lower()}).'
+            raise InputError(message, "Free some space, or set HOMOLOG_HOME to another folder.") from error
+
+    def _download(self, url: str, output_file: Any, pooch: Any) -> None:
+        """Stream one file to a temporary place; pooch moves it where it belongs once it is checked."""
+        import requests
+
+        name = url.rsplit("/", 1)[-1]
+        try:
+            with requests.get(url, stream=True, timeout=TIMEOUT_S) as response:
+                if response.status_code != 200:
+                    message = f'"{name}" could not be fetched: the server answered {response.status_code}.'
+                    raise InputError(message, self._remedy())
+                self._save(response.iter_content(_PIECE), Path(output_file), name)
+        except requests.exceptions.ChunkedEncodingError as error:
+            self._refuse(Path(output_file), name)
+            raise self._unreachable(name) from error
+        except requests.exceptions.RequestException as error:
+            _log.info("download of %s: %r", name, error)
+            raise self._unreachable(name) from error
+        self._refuse(Path(output_file), name)
+
+    def _save(self, pieces: Any, path: Path, name: str) -> None:
+        expected = self.files[name].n_bytes
+        done = 0
+        with path.open("wb") as file:
+            for piece in pieces:
+                done += len(piece)
+                if done > expected:
+                    message = f'"{name}" is larger than the {expected:,} bytes that it should have.'
+                    raise InputError(message, self._remedy())
+                file.write(piece)
+                progress.report(
+                    done / expected, f"fetching {name}: {done / 1e6:.1f} of {expected / 1e6:.1f} MB"
+                )
+
+    def _refuse(self, path: Path, name: str) -> None:
+        problem = mismatch(path.read_bytes(), name, self.files[name])
+        if problem:
+            raise InputError(problem, self._remedy())
+
+    def _unreachable(self, name: str) -> InputError:
+        return InputError(f'"{name}" is not here and its server cannot be reached.', self._remedy())
+
+    def _remedy(self) -> str:
+        return (
+            f"Run python -m dashboard fetch {self.name} when you are online, or put the files in a folder "
+            f"{self.name} below HOMOLOG_DATA."
+        )
+
+
+def mismatch(data: bytes, name: str, expected: File) -> str:
+    """Return what is wrong with the bytes of a file in one sentence, or ``""``."""
+    found = hashlib.sha256(data).hexdigest()
+    if found == expected.sha256:
+        return ""
+    head = data[:512].lstrip().lower()
+    if head.startswith((b"<!doctype html", b"<html")):
+        return f'"{name}" is a web page, not the file.'
+    sums = f"SHA-256 {found[:12]}…, expected {expected.sha256[:12]}…"
+    if len(data) < expected.n_bytes:
+        return f'"{name}" is not complete: {len(data):,} of {expected.n_bytes:,} bytes ({sums}).'
+    return f'"{name}" has the wrong content: {sums}.'
+
+
+def _bytes(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None

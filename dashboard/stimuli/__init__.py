@@ -16,7 +16,17 @@ from dashboard.errors import unknown
 from dashboard.reference import Reference
 from dashboard.stimuli.sets import Stimuli
 
-__all__ = ["SOURCES", "Entry", "Source", "Stimuli", "catalogue", "identity", "inside_roots", "load"]
+__all__ = [
+    "SOURCES",
+    "Entry",
+    "Source",
+    "Stimuli",
+    "catalogue",
+    "choices",
+    "identity",
+    "inside_roots",
+    "load",
+]
 
 
 @dataclass(frozen=True)
@@ -53,7 +63,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the catalogue: what to load, its heading, and what else to know in a few words."""
+    """A stimulus set to choose: what to load, its heading, and what else to know in a few words."""
 
     reference: str
     title: str
@@ -84,7 +94,12 @@ def identity(ref: str) -> str:
     return source.identify(reference)
 
 
-def catalogue() -> list[Entry]:
+def catalogue() -> dict[str, Source]:
+    """Return the sources of stimuli by name."""
+    return dict(SOURCES)
+
+
+def choices() -> list[Entry]:
     """Return what can be chosen: generators, pictures of recordings, and what is in the stimuli folder."""
     from dashboard import recordings, settings
 
@@ -149,6 +164,15 @@ SOURCES: dict[str, Source] = {
         options=("n", "low", "high", "patch", "height", "width"),
         load=_later("dashboard.stimuli.gratings", "load_neuromatch"),
         identify=_later("dashboard.stimuli.gratings", "identify_neuromatch"),
+        generated=True,
+    ),
+    "objects": Source(
+        title="Objects",
+        description="Coloured, textured shapes on textured grounds, drawn by rule, with every factor known.",
+        example="objects?n=240&seed=0&group=training",
+        options=("n", "seed", "group"),
+        load=_later("dashboard.stimuli.drawn", "load_objects"),
+        identify=_later("dashboard.stimuli.drawn", "identify_objects"),
         generated=True,
     ),
     "folder": Source(

@@ -104,18 +104,18 @@ class TestPictures:
 
 
 def test_examples_of_sources_load():
-    for name, source in stimuli.SOURCES.items():
+    for name, source in stimuli.catalogue().items():
         assert source.description.endswith(".")
         if not source.files and name != "recording":
             assert stimuli.identity(source.example) == stimuli.load(source.example).digest
 
 
-def test_catalogue_lists_what_can_be_loaded(homolog_home, encode, pixels):
+def test_choices_are_what_can_be_loaded(homolog_home, encode, pixels):
     folder = homolog_home / "stimuli" / "my faces"
     folder.mkdir(parents=True)
     (folder / "a.png").write_bytes(encode(pixels))
     (homolog_home / "stimuli" / "readme.txt").write_text("x")
-    entries = stimuli.catalogue()
+    entries = stimuli.choices()
     references = [entry.reference for entry in entries]
     assert references[0] == "gratings"
     assert "recording:kriegeskorte92" in references

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import models
@@ -25,7 +26,7 @@ def facts(ref: Reference) -> dict[str, Any]:
     name = _known(ref)
     return {
         "name": name,
-        "code": files.sha256(models.FOLDER / f"{name}.py"),
+        "code": [files.sha256(file) for file in _code(name)],
         "torch": version("torch"),
         "weights": None if "untrained" in ref.options else files.sha256(models.weights(name)),
     }
@@ -57,6 +58,11 @@ def open_network(ref: Reference) -> Opened:
         labels=tuple(card["labels"]),
         card=card,
     )
+
+
+def _code(name: str) -> list[Path]:
+    """Return the files that say how the network is built and fed: its own and what the recipes share."""
+    return [models.FOLDER / f"{name}.py", *sorted(models.FOLDER.glob("_[!_]*.py"))]
 
 
 def _known(ref: Reference) -> str:

@@ -66,8 +66,8 @@ def capture(
     """Give a function from a batch of inputs to the reduced responses of the layers.
 
     The hooks sit on a private copy, so any number of captures may run on one network at once, in any
-    threads. An output is reduced inside the hook, before an in-place operation can rewrite it, and the forward
-    pass stops when the deepest layer has answered.
+    threads. An output is reduced inside the hook, before an in-place operation can rewrite it, and the
+    forward pass stops when the deepest layer has answered.
 
     Parameters
     ----------

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 MOST_DEFAULTS = 10
+FEW = 5
 _TRUNK_SHARE = 1 / 3
 _CHANNELS_FIRST = ("Conv", "BatchNorm", "InstanceNorm", "GroupNorm", "LayerNorm2d", "MaxPool", "AvgPool")
 _CHANNELS_LAST = ("Linear", "LayerNorm", "MultiheadAttention", "Embedding", "LSTM", "GRU", "RNN")
@@ -270,11 +271,16 @@ def _channel_axis(layout: _Layout, shape: tuple[int, ...]) -> int | None:
 
 
 def _with_defaults(module: nn.Module, rows: list[Layer]) -> tuple[Layer, ...]:
-    """Mark about eight layers: the outermost blocks, and convolutions and linear layers outside of blocks."""
+    """Mark about eight layers: the outermost blocks, and convolutions and linear layers outside of blocks.
+
+    A small network shows all its layers. A layer of one unit has no pattern, so it is not marked.
+    """
+    rows_with_pattern = [row for row in rows if row.units > 1]
     outer = set(_outermost(module))
-    candidates = [row.name for row in rows if row.name.partition(":")[0] in outer]
-    if not candidates:
-        candidates = [row.name for row in rows if row.leaf]
+    candidates = [row.name for row in rows_with_pattern if row.name.partition(":")[0] in outer]
+    leaves = [row.name for row in rows_with_pattern if row.leaf]
+    if not candidates or (len(candidates) < FEW and len(leaves) <= MOST_DEFAULTS):
+        candidates = leaves
     kept = set(_thinned(candidates, MOST_DEFAULTS))
     return tuple(replace(row, default=row.name in kept) for row in rows)
 

@@ -131,7 +131,7 @@ def load_stimuli(reference: Reference) -> Stimuli:
         categories=categories,
         columns=columns,
         digest=identify_stimuli(reference),
-        draw=pictures.__getitem__,
+        draw=lambda i: pictures[i].copy(),
     )
 
 

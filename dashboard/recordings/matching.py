@@ -137,7 +137,7 @@ def _match(names: tuple[str, ...], wanted: tuple[str, ...], title: str, shared: 
 def _told(lacking: list[str], beyond: list[str]) -> str:
     parts = []
     if lacking:
-        parts.append(f"{len(lacking)} are missing ({listing(lacking)})")
+        parts.append(f"{len(lacking)} missing ({listing(lacking)})")
     if beyond:
-        parts.append(f"{len(beyond)} are not in the recording ({listing(beyond)})")
+        parts.append(f"{len(beyond)} not in the recording ({listing(beyond)})")
     return " and ".join(parts)

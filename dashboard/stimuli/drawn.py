@@ -11,7 +11,15 @@ from dashboard.stimuli.sets import Stimuli
 MOST = 20_000
 """Most pictures in a set."""
 
-_UNITS = {"size": "pixels", "x": "pixels", "y": "pixels", "rotation": "deg", "texture_period": "pixels"}
+# x and y name the axes of a thumbnail.
+_NAMES = {"x": "centre_x", "y": "centre_y"}
+_UNITS = {
+    "size": "pixels",
+    "centre_x": "pixels",
+    "centre_y": "pixels",
+    "rotation": "deg",
+    "texture_period": "pixels",
+}
 
 
 def load_objects(reference: Reference) -> Stimuli:
@@ -24,7 +32,9 @@ def load_objects(reference: Reference) -> Stimuli:
     """
     objects = _read(reference)
     # The category is a factor too, but every set has that already.
-    columns = {name: values for name, values in objects.columns.items() if name != "category"}
+    columns = {
+        _NAMES.get(name, name): values for name, values in objects.columns.items() if name != "category"
+    }
     return Stimuli(
         reference=str(reference),
         title=objects.title,

@@ -280,7 +280,7 @@ def _pictures_of(paths: list[str], title: str) -> list[str]:
     found = sorted(set(paths) - set(beside), key=natural)
     if beside:
         names = listing(PurePosixPath(path).name for path in sorted(beside, key=natural))
-        caution("files-left-out", f"{len(beside)} files of {title} are no pictures and left out: {names}.")
+        caution("files-left-out", f"Left out of {title}, because they are no pictures: {names}.")
     if not found or len(found) > MOST_PICTURES:
         message = f"{title[0].upper()}{title[1:]} holds {len(found) or 'no'} pictures."
         raise InputError(message, f"Give 1 to {MOST_PICTURES:,} PNG, JPEG or GIF files.")
@@ -300,7 +300,7 @@ def _stimuli(reference: Reference, members: list[Member], title: str, digest: st
 
     return Stimuli(
         reference=str(reference),
-        title=f"Pictures of {title}",
+        title=title[0].upper() + title[1:],
         description=f"{len(members)} pictures of {title}.",
         names=tuple(member.name for member in members),
         categories=tuple(member.category for member in members),

@@ -124,8 +124,9 @@ def load_gratings(reference: Reference) -> Stimuli:
 
     ``orientations`` and ``phases``: one number says how many, evenly spaced from 0; several with colons
     between are the degrees themselves, and so is one with a colon behind it (``45:``).
-    ``spatial_frequencies``: cycles per picture with colons between. Defaults: 12 orientations, 4:8:16 cycles
-    per picture, 4 phases, contrast 1, 224 pixels, aperture 0.9.
+    ``spatial_frequencies``: cycles per picture with colons between. Defaults: 12 orientations, those of 4, 8
+    and 16 cycles per picture that are below the Nyquist limit, 4 phases, contrast 1, 224 pixels, and an
+    aperture of 0.9.
 
     Raises
     ------
@@ -210,8 +211,10 @@ def _angles(reference: Reference, name: str, default: int, turn: int) -> tuple[f
 
 def _frequencies(reference: Reference, size: int) -> tuple[float, ...]:
     name = "spatial_frequencies"
-    values = _numbers(reference, name, reference.options.get(name, "4:8:16"), lambda v: v > 0, "above 0")
     limit = size / 2
+    if name not in reference.options:
+        return tuple(value for value in (4.0, 8.0, 16.0) if value < limit) or (size / 8,)
+    values = _numbers(reference, name, reference.options[name], lambda v: v > 0, "above 0")
     if max(values) >= limit:
         message = (
             f"A spatial frequency of {max(values):g} cycles per picture cannot be drawn in {size} pixels."

@@ -168,7 +168,7 @@ def clean_names(names: Iterable[str], title: str) -> tuple[str, ...]:
         raise InputError(message, "Give at least one.")
     repeated = [name for name, count in Counter(clean).items() if count > 1]
     if repeated:
-        message = f"{title} names {len(repeated)} stimuli more than once: {listing(repeated)}."
+        message = f"{title} gives several stimuli the same name: {listing(repeated)}."
         raise InputError(message, "Give every stimulus a name of its own.")
     for name in clean:
         if not name or len(name) > MOST_NAME_CHARACTERS or any(unicodedata.category(c) == "Cc" for c in name):

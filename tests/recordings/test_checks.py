@@ -120,7 +120,7 @@ def test_shapes(patterns):
 
 def test_names(patterns):
     assert refusal(make([patterns], names=("a", "b", "b ", "c"))).startswith(
-        "My recording names 1 stimuli more than once: b."
+        "My recording gives several stimuli the same name: b."
     )
     assert refusal(make([patterns[:1]], names=("a",))) == (
         "My recording has one stimulus, and a dissimilarity needs two. Use a recording with more stimuli."

@@ -72,7 +72,7 @@ def test_unicode_forms_and_blanks_match(recording):
 def test_other_names_are_listed(recording):
     names = ("ant", "bee", "cat", "dog", "Eel", "wolf")
     assert refusal(recording, names) == (
-        "The 6 stimuli do not match the 6 of My recording by name: 2 are missing (eel, fox) and 2 are not in "
+        "The 6 stimuli do not match the 6 of My recording by name: 2 missing (eel, fox) and 2 not in "
         "the recording (Eel, wolf). Show the network the pictures of the recording, or name the pictures as "
         "in the recording."
     )
@@ -80,8 +80,8 @@ def test_other_names_are_listed(recording):
 
 def test_only_the_first_few_are_listed(recording):
     sentence = refusal(recording, [f"p{i}" for i in range(10)])
-    assert "6 are missing (ant, bee, cat and 3 more)" in sentence
-    assert "10 are not in the recording (p0, p1, p2 and 7 more)" in sentence
+    assert "6 missing (ant, bee, cat and 3 more)" in sentence
+    assert "10 not in the recording (p0, p1, p2 and 7 more)" in sentence
 
 
 def test_same_count_in_the_same_place_is_not_enough(recording):
@@ -90,13 +90,13 @@ def test_same_count_in_the_same_place_is_not_enough(recording):
 
 
 def test_fewer_and_more(recording):
-    assert "1 are missing (fox)" in refusal(recording, NAMES[:5])
-    assert "1 are not in the recording (gnu)" in refusal(recording, (*NAMES, "gnu"))
+    assert "1 missing (fox)" in refusal(recording, NAMES[:5])
+    assert "1 not in the recording (gnu)" in refusal(recording, (*NAMES, "gnu"))
 
 
 def test_duplicates(recording):
     assert refusal(recording, ("ant", "ant", "bee", "cat", "dog", "eel")).startswith(
-        "The stimulus set names 1 stimuli more than once: ant."
+        "The stimulus set gives several stimuli the same name: ant."
     )
 
 

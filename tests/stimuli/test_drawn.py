@@ -17,7 +17,9 @@ def test_same_as_the_set():
     assert found.digest == stimuli.identity("objects?seed=3&n=20&group=all") == objects.digest
     assert np.array_equal(found.picture(11), objects.picture(11))
     assert found.columns["rotation"][11] == objects.factors(11).rotation
-    assert found.units["rotation"] == "deg"
+    assert found.columns["centre_x"][11] == objects.factors(11).x
+    assert not {"x", "y", "category"} & set(found.columns)
+    assert set(found.units) <= set(found.columns)
     assert found.generated
 
 

@@ -79,13 +79,13 @@ class TestFolder:
         with collect_cautions() as cautions:
             assert len(stimuli.load(f"folder:{folder}")) == 5
         assert [c.message for c in cautions] == [
-            '1 files of the folder "set" are no pictures and left out: notes.txt.'
+            'Left out of the folder "set", because they are no pictures: notes.txt.'
         ]
 
     def test_same_name_twice(self, folder, encode, pixels):
         (folder / "face1.png").write_bytes(encode(pixels))
         assert refusal(f"folder:{folder}").startswith(
-            'Pictures of the folder "set" names 1 stimuli more than once: face1.'
+            'The folder "set" gives several stimuli the same name: face1.'
         )
 
     def test_a_link_out_of_the_folder(self, folder, tmp_path):

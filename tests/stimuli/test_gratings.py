@@ -166,6 +166,11 @@ class TestGratings:
         assert all(name.isascii() for name in found.names)
         assert len(set(stimuli.load("gratings?orientations=7&phases=7").names)) == 7 * 3 * 7
 
+    @pytest.mark.parametrize(("size", "frequencies"), [(224, [4, 8, 16]), (32, [4, 8]), (16, [4]), (8, [1])])
+    def test_default_frequencies_fit_the_size(self, size, frequencies):
+        found = stimuli.load(f"gratings?size={size}&phases=1")
+        assert sorted(set(found.columns["spatial_frequency"])) == frequencies
+
     def test_default_set(self):
         found = stimuli.load("gratings")
         assert len(found) == 144

@@ -27,7 +27,8 @@ class TestNames:
         with pytest.raises(InputError) as caught:
             make(["b\u00e4r", "ba\u0308r", "cat", " cat", "dog"])
         assert str(caught.value) == (
-            "My set names 2 stimuli more than once: b\u00e4r, cat. Give every stimulus a name of its own."
+            "My set gives several stimuli the same name: b\u00e4r, cat. "
+            "Give every stimulus a name of its own."
         )
 
     @pytest.mark.parametrize("name", ["", "a\nb", "x" * 201, "a\0b"])

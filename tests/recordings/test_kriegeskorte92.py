@@ -41,7 +41,7 @@ def test_sessions_are_averaged_per_subject(found):
 
 def test_human_mean_is_the_published_vector(found):
     published = kriegeskorte92.supplement_vectors()["hITvisStim_316vx"]
-    assert np.abs(found.rdms["human IT"].mean(axis=0) - published).max() < 1e-7  # stored as float32
+    assert np.abs(found.rdms["human IT"].mean(axis=0) - published).max() < 1e-15
 
 
 def test_monkey_is_the_published_vector_exactly(found):

@@ -1,0 +1,497 @@
+"""Bootstrap samples of RDM similarities and noise ceilings, without ever forming a resampled RDM.
+
+A sample of stimuli is a weight per pair: with c_i = how often stimulus i was drawn, the pair {i, j} stands
+w_ij = c_i c_j times in the resampled RDM, and copies of one stimulus form no pair. Every similarity is a
+function of weighted sums over the original pairs, so that many samples are one matrix product; ranks in a
+sample come from cumulative weights along an order that is sorted once.
+
+Shapes: B samples, M models, S subjects, P pairs that have a value, n stimuli. Imports torch: for workers.
+The four kernels share one interface: `sample` gives the similarities in each sample, `ceilings` the
+similarities of each subject with the pool of the others (lower) and of all (upper).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from dashboard.methods import measures
+from dashboard.methods.condensed import n_stimuli, pair_indices
+
+BUFFER_VALUES = 1_000_000
+"""Values in one working array of a chunk, chosen to stay in the processor's cache."""
+
+CACHED_VALUES = 30_000_000
+"""Largest table of products that is kept for all chunks."""
+
+CANCELLED = 1e-13
+"""A pool whose squared norm is below this share of its summands' has cancelled: no variance."""
+
+
+@dataclass
+class Sample:
+    """What a kernel found in B samples of stimuli: similarities (B, M, S) and what its ceilings need."""
+
+    similarity: np.ndarray
+    state: Any
+
+
+class Kernel(Protocol):
+    """Similarities and ceilings of one measure; NaN where undefined."""
+
+    chunk: int
+
+    def sample(self, counts: np.ndarray) -> Sample:
+        """Evaluate samples of stimuli; counts (B, n)."""
+        ...
+
+    def ceilings(self, sample: Sample, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return lower and upper similarity of every subject, (B, S); counts of subjects (B, S)."""
+        ...
+
+
+def kernel(
+    models: np.ndarray, subjects: np.ndarray, keep: np.ndarray, measure: str, digits: int | None
+) -> Kernel:
+    """Choose the kernel of a measure; models (M, P), subjects (S, P) of the kept pairs, keep (all pairs,)."""
+    family = measures.lookup(measure).family
+    pairs = pair_indices(n_stimuli(len(keep)))
+    i, j = pairs[0][keep], pairs[1][keep]
+    if family in ("linear", "whitened"):
+        kind = _Whitened if family == "whitened" else _Linear
+        return kind(models, subjects, i, j, len(keep), centred=measures.lookup(measure).centred)
+    rounded = measures.significant(models, digits), measures.significant(subjects, digits)
+    if family == "ranks":
+        return _Ranks(*rounded, i, j, len(keep), corrected=measure == "spearman")
+    return _Tau(*rounded, i, j, measure)
+
+
+# --- cosine and pearson -----------------------------------------------------------------------------------
+
+
+@dataclass
+class _Sums:
+    """Inner products in each sample: xy (B, M, S), xx (B, M), yy (B, S, S); norms for pooling (B, S)."""
+
+    xy: torch.Tensor
+    xx: torch.Tensor
+    yy: torch.Tensor
+    norm: torch.Tensor
+
+
+class _Linear:
+    """Cosine and pearson: all weighted sums of products are one matrix product."""
+
+    def __init__(
+        self,
+        models: np.ndarray,
+        subjects: np.ndarray,
+        i: np.ndarray,
+        j: np.ndarray,
+        n_all: int,
+        *,
+        centred: bool,
+    ) -> None:
+        self.x, self.y = (torch.as_tensor(np.ascontiguousarray(v)) for v in (models, subjects))
+        if centred:  # changes nothing but the digits that survive the subtraction of squared means later
+            self.x, self.y = (v - v.mean(1, keepdim=True) for v in (self.x, self.y))
+        self.centred = centred
+        self.i, self.j = torch.as_tensor(i), torch.as_tensor(j)
+        self.s, self.t = torch.triu_indices(len(self.y), len(self.y))
+        m, s, p = len(self.x), len(self.y), len(i)
+        self.sizes = [m * s, m, len(self.s), m, s, 1]
+        self.block = min(p, 8192)
+        self.chunk = max(8, BUFFER_VALUES // self.block)
+        self.cache = [self._table(k) for k in self._starts()] if sum(self.sizes) * p < CACHED_VALUES else None
+
+    def _starts(self) -> range:
+        return range(0, len(self.i), self.block)
+
+    def _table(self, start: int) -> torch.Tensor:
+        """Products of RDMs for a block of pairs, (pairs, columns)."""
+        x, y = self.x[:, start : start + self.block], self.y[:, start : start + self.block]
+        one = torch.ones(1, x.shape[1], dtype=torch.float64)
+        products = (x[:, None] * y).reshape(-1, x.shape[1])
+        return torch.cat([products, x * x, y[self.s] * y[self.t], x, y, one]).T.contiguous()
+
+    def _sums(self, counts: np.ndarray) -> list[torch.Tensor]:
+        """Weighted sums over pairs of xy, xx, yy (upper half), x, y and 1."""
+        c = torch.as_tensor(np.ascontiguousarray(counts.T), dtype=torch.float64)  # (n, B): rows are gathered
+        total = torch.zeros(c.shape[1], sum(self.sizes), dtype=torch.float64)
+        for number, start in enumerate(self._starts()):
+            part = slice(start, start + self.block)
+            weights = c.index_select(0, self.i[part])
+            weights *= c.index_select(0, self.j[part])
+            total += weights.T @ (self.cache[number] if self.cache else self._table(start))
+        return list(total.split(self.sizes, 1))
+
+    def _inner(self, counts: np.ndarray) -> _Sums:
+        b, m, s = len(counts), len(self.x), len(self.y)
+        xy, xx, half, x, y, one = self._sums(counts)
+        xy, yy = xy.reshape(b, m, s), self._full(half, s)
+        raw_x, raw_y = xx, yy.diagonal(dim1=1, dim2=2)
+        if self.centred:
+            xy = xy - x[:, :, None] * y[:, None] / one[:, :, None]
+            xx = xx - x * x / one
+            yy = yy - y[:, :, None] * y[:, None] / one[:, :, None]
+        norm = _root(yy.diagonal(dim1=1, dim2=2), measures.FLAT * raw_y)
+        return _Sums(xy, torch.where(xx > measures.FLAT * raw_x, xx, torch.nan), yy, norm)
+
+    def _full(self, half: torch.Tensor, s: int) -> torch.Tensor:
+        whole = torch.empty(len(half), s, s, dtype=torch.float64)
+        whole[:, self.s, self.t] = half
+        whole[:, self.t, self.s] = half
+        return whole
+
+    def sample(self, counts: np.ndarray) -> Sample:
+        sums = self._inner(counts)
+        own = _root(sums.yy.diagonal(dim1=1, dim2=2), 0.0)
+        own = torch.where(sums.norm.isnan(), torch.nan, own)
+        similarity = sums.xy / sums.xx.sqrt()[:, :, None] / own[:, None]
+        return Sample(similarity.numpy(), sums)
+
+    def ceilings(self, sample: Sample, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """From subject-by-subject products alone: the pool is sum_s a_s y_s with a_s = c_s / norm_s."""
+        sums: _Sums = sample.state
+        yy, own = sums.yy, sums.yy.diagonal(dim1=1, dim2=2)
+        a = torch.as_tensor(counts, dtype=torch.float64) / sums.norm
+        a = torch.where(torch.as_tensor(counts) > 0, a, 0.0)
+        with_pool = torch.einsum("bs,bst->bt", a, yy)
+        square = (with_pool * a).sum(1, keepdim=True)
+        smallest = CANCELLED * (a * _root(own, 0.0).nan_to_num()).sum(1, keepdim=True) ** 2
+        upper = with_pool / _root(square, smallest) / _root(own, 0.0)
+        rest = square - 2 * a * with_pool + a * a * own
+        lower = (with_pool - a * own) / _root(rest, smallest) / _root(own, 0.0)
+        return lower.numpy(), upper.numpy()
+
+
+def _root(square: torch.Tensor, smallest: torch.Tensor | float) -> torch.Tensor:
+    """Root of a squared norm; NaN where there is nothing but rounding."""
+    return torch.where(square > smallest, square, torch.nan).sqrt()
+
+
+class _Whitened(_Linear):
+    """Whitened cosine and pearson: products after the least-squares fit of stimulus effects is taken out.
+
+    In a sample the fit to G = -D/2 solves, for every stimulus i,
+    (sum_j c_j + 2) e_i + sum_j c_j e_j = h_i with h_i = sum_j c_j g_ij over the other stimuli j that have a
+    pair with i; then <g, g'> = 2 sum w g g' - 2 sum_i c_i e_i h'_i. This is rsatoolbox's fit over surviving
+    entries, in which all copies of a stimulus share one effect. The factor 1/4 of G is left out.
+    """
+
+    def __init__(self, *args: Any, centred: bool) -> None:
+        n_all = args[4]
+        # A common shift is an RDM of ones here, and centring is done with its products: the raw RDMs stay.
+        super().__init__(*args, centred=False)
+        self.shift = centred
+        self.n = n_stimuli(n_all)
+        rdms = torch.cat([self.x, self.y, torch.ones(1, len(self.i), dtype=torch.float64)])
+        if centred:
+            rdms[:-1] -= rdms[:-1].mean(1, keepdim=True)
+            self.x, self.y = rdms[: len(self.x)], rdms[len(self.x) : -1]
+            self.cache = [self._table(k) for k in self._starts()] if self.cache else None
+        self.square = torch.zeros(len(rdms), self.n, self.n, dtype=torch.float64)
+        self.square[:, self.i, self.j] = rdms
+        self.square[:, self.j, self.i] = rdms
+        self.chunk = max(4, min(self.chunk, BUFFER_VALUES // (self.n * max(self.n, len(rdms)))))
+
+    def _inner(self, counts: np.ndarray) -> _Sums:
+        b, m, s = len(counts), len(self.x), len(self.y)
+        xy, xx, half, x, y, one = self._sums(counts)
+        xy, yy = xy.reshape(b, m, s), self._full(half, s)
+        c = torch.as_tensor(counts, dtype=torch.float64)
+        h = torch.einsum("rij,bj->bir", self.square, c)
+        fitted = self._effects(c, h) * c[:, :, None]
+        fit = fitted.transpose(1, 2) @ h  # (B, R, R) symmetric: sum_i c_i e_i h'_i
+        raw_x, raw_y = xx, yy.diagonal(dim1=1, dim2=2)
+        norm = raw_y - y * y / one if self.shift else raw_y
+        wxy, wyy = 2 * (xy - fit[:, :m, m : m + s]), 2 * (yy - fit[:, m : m + s, m : m + s])
+        wxx = 2 * (xx - fit.diagonal(dim1=1, dim2=2)[:, :m])
+        if self.shift:
+            fx, fy, f1 = fit[:, :m, -1], fit[:, m : m + s, -1], fit[:, -1, -1, None]
+            dx, dy, d11 = 2 * (x - fx), 2 * (y - fy), 2 * (one - f1)
+            mx, my = x / one, y / one
+            wxx = wxx - 2 * mx * dx + mx * mx * d11
+            wxy = wxy - _outer(mx, dy) - _outer(dx, my) + _outer(mx, my) * d11[:, :, None]
+            wyy = wyy - _outer(my, dy) - _outer(dy, my) + _outer(my, my) * d11[:, :, None]
+        return _Sums(
+            wxy,
+            torch.where(wxx > measures.FLAT * raw_x, wxx, torch.nan),
+            wyy,
+            _root(norm, measures.FLAT * raw_y),
+        )
+
+    def _effects(self, c: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
+        """Solve for the stimulus effects e (B, n, R)."""
+        linked = self.square[-1]  # 1 where a pair has a value
+        normal = linked * c[:, None, :]
+        normal = normal + torch.diag_embed(c @ linked + 2.0)
+        return torch.linalg.solve(normal, h)
+
+
+def _outer(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    return a[:, :, None] * b[:, None]
+
+
+# --- spearman and rho-a -----------------------------------------------------------------------------------
+
+
+@dataclass
+class _Ranked:
+    """Subjects' ranks (B, S, P), weighted and plain; weights (B, P), sums (B,), squared norms (B, S)."""
+
+    weighted: np.ndarray
+    plain: np.ndarray
+    weights: np.ndarray
+    total: np.ndarray
+    squares: np.ndarray
+
+
+class _Ranks:
+    """Spearman and rho-a, with ranks taken again inside every sample.
+
+    The average rank of a tie group in a sample is (weight before it + weight up to its end + 1) / 2. Kept is
+    K = 2 rank - (total + 1), a whole number. Arrays are pair-major, so that reordering copies whole rows of
+    samples. Cumulative weights are taken in steps of `STRIDE` slots that advance together.
+    """
+
+    STRIDE = 64
+
+    def __init__(
+        self,
+        models: np.ndarray,
+        subjects: np.ndarray,
+        i: np.ndarray,
+        j: np.ndarray,
+        n_all: int,
+        *,
+        corrected: bool,
+    ) -> None:
+        self.m, self.s, self.p = len(models), len(subjects), len(i)
+        self.i, self.j, self.corrected = i, j, corrected
+        n = n_stimuli(n_all)
+        # Twice the sum of weights is at most n (n - 1).
+        self.dtype = np.dtype(
+            np.int16 if n * (n - 1) < 2**15 else np.int32 if n * (n - 1) < 2**31 else np.int64
+        )
+        values = np.concatenate([models, subjects])
+        self.slots = self._layout(values)
+        rows = len(values) * self.p
+        self.chunk = int(np.clip(32 * BUFFER_VALUES // (8 * rows), 1, 32))
+        self.buffers: dict[int, tuple[np.ndarray, ...]] = {}
+
+    def _layout(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return the gather that sorts, and for every value where its tie group ends and where it starts."""
+        r, p = values.shape
+        blocks = -(-p // self.STRIDE)
+        order = np.argsort(values, 1, kind="stable")
+        ordered = np.take_along_axis(values, order, 1)
+        new = np.ones((r, p), bool)
+        new[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+        first = np.maximum.accumulate(np.where(new, np.arange(p), 0), 1)
+        ends = np.concatenate([new[:, 1:], np.ones((r, 1), bool)], 1)
+        last = np.minimum.accumulate(np.where(ends, np.arange(p), p)[:, ::-1], 1)[:, ::-1]
+        padded = np.full((r, blocks * self.STRIDE), p)
+        padded[:, :p] = order
+        gather = padded.reshape(r, blocks, self.STRIDE).transpose(2, 0, 1).ravel()  # step, RDM, block
+
+        def place(slot: np.ndarray) -> np.ndarray:
+            """Row of a sorted slot in that layout, listed for the pairs in their original order."""
+            row = (slot % self.STRIDE * r + np.arange(r)[:, None]) * blocks + slot // self.STRIDE
+            row = np.where(
+                slot < 0, self.STRIDE * r * blocks, row
+            )  # nothing before the first: a row of zeros
+            found = np.empty((r, p), np.int64)
+            np.put_along_axis(found, order, row, 1)
+            return found
+
+        tied: np.ndarray = np.logical_not(new.all(axis=1))
+        return gather, place(last), place(first - 1), tied
+
+    def _buffer(self, b: int) -> tuple[np.ndarray, ...]:
+        """Return working arrays for b samples, made once: fresh memory costs more than the arithmetic."""
+        if b not in self.buffers:
+            r, rows = self.m + self.s, len(self.slots[0])
+            self.buffers = {
+                b: (
+                    np.zeros((self.p + 1, b), self.dtype),
+                    np.zeros((rows + 1, b), self.dtype),
+                    np.empty((r, self.p, b), self.dtype),
+                    np.empty((self.p, b), self.dtype),
+                    np.empty((b, r, self.p)),
+                )
+            }
+        return self.buffers[b]
+
+    def sample(self, counts: np.ndarray) -> Sample:
+        b = len(counts)
+        weights, cumulative, ranks, spare, wide = self._buffer(b)
+        c = np.ascontiguousarray(counts.T.astype(self.dtype))
+        np.multiply(c[self.i], c[self.j], out=weights[: self.p])
+        w = np.ascontiguousarray(weights[: self.p].T).astype(np.float64)
+        total = w.sum(1)
+        self._cumulate(weights, cumulative)
+        ties = self._rank(weights, cumulative, ranks, spare, total)
+        torch.from_numpy(wide).copy_(torch.from_numpy(ranks).permute(2, 0, 1))
+        squares = (total[:, None] ** 3 - ties) / 3
+        plain = wide[:, self.m :]
+        weighted = plain * w[:, None]
+        products = torch.bmm(
+            torch.from_numpy(wide[:, : self.m]), torch.from_numpy(weighted).transpose(1, 2)
+        ).numpy()
+        state = _Ranked(weighted, plain, w, total, squares[:, self.m :])
+        return Sample(
+            self._scale(products, squares[:, : self.m, None], squares[:, None, self.m :], total), state
+        )
+
+    def _cumulate(self, weights: np.ndarray, cumulative: np.ndarray) -> None:
+        """Fill the cumulative weights of all sorted RDMs; (slots, B)."""
+        r, b = self.m + self.s, weights.shape[1]
+        np.take(weights, self.slots[0], axis=0, out=cumulative[:-1], mode="clip")
+        steps = cumulative[:-1].reshape(self.STRIDE, -1)
+        for k in range(1, self.STRIDE):
+            np.add(steps[k], steps[k - 1], out=steps[k])
+        ends = steps[-1].reshape(r, -1, b)
+        before = np.cumsum(ends, axis=1, dtype=self.dtype) - ends
+        steps += before.reshape(-1)
+
+    def _rank(
+        self,
+        weights: np.ndarray,
+        cumulative: np.ndarray,
+        ranks: np.ndarray,
+        spare: np.ndarray,
+        total: np.ndarray,
+    ) -> np.ndarray:
+        """Fill twice the centred ranks (R, P, B); return the sum of cubes of tied weights (B, R)."""
+        _, last, before, tied = self.slots
+        own = weights[: self.p]
+        total_int = total.astype(self.dtype)
+        ties = np.empty((len(total), len(ranks)))
+        wide = own.astype(np.float64)
+        ties[:] = (wide**3).sum(0)[:, None]  # without ties only the copies of a pair are tied with each other
+        for r, rank in enumerate(ranks):
+            np.take(cumulative, last[r], axis=0, out=rank, mode="clip")
+            if tied[r]:
+                np.take(cumulative, before[r], axis=0, out=spare, mode="clip")
+                group = (rank - spare).astype(np.float64)
+                ties[:, r] = np.einsum("pb,pb,pb->b", wide, group, group)
+                rank += spare
+            else:
+                rank += rank
+                rank -= own
+            rank -= total_int
+        return ties
+
+    def _scale(self, products: np.ndarray, a: np.ndarray, b: np.ndarray, total: np.ndarray) -> np.ndarray:
+        """Turn sums of products of doubled ranks into similarities."""
+        if self.corrected:
+            with np.errstate(invalid="ignore", divide="ignore"):
+                return np.where((a > 0) & (b > 0), products / np.sqrt(a * b), np.nan)
+        cube = total**3 - total
+        return products * (3.0 / cube).reshape(-1, *[1] * (products.ndim - 1))
+
+    def ceilings(self, sample: Sample, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        state: _Ranked = sample.state
+        lower, upper = np.full(counts.shape, np.nan), np.full(counts.shape, np.nan)
+        for row, c in enumerate(counts):
+            k = row if len(state.weights) > 1 else 0
+            inside = np.flatnonzero(state.weights[k])
+            w = state.weights[k, inside]
+            plain, weighted = state.plain[k][:, inside], state.weighted[k][:, inside]
+            present = np.flatnonzero(c)
+            doubled = plain + state.total[k]  # 2 rank - 1, whole numbers that are never negative
+            whole = c @ doubled
+            pools = np.concatenate([whole[None], whole - c[present, None] * doubled[present]])
+            ranks, squares = weighted_ranks(pools, w)
+            total = state.total[k : k + 1]
+            ups = (weighted @ ranks[0])[None]
+            upper[row] = self._scale(ups, state.squares[k][None], squares[:1, None], total)[0]
+            lows = np.einsum("tp,tp->t", ranks[1:], weighted[present])[None]
+            lower[row, present] = self._scale(
+                lows, state.squares[k][None, present], squares[None, 1:], total
+            )[0]
+        return lower, upper
+
+
+def weighted_ranks(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rank rows in which every entry stands ``weights`` times.
+
+    Parameters
+    ----------
+    values : ndarray (k, p)
+        Whole numbers from 0.
+    weights : ndarray (p,)
+
+    Returns
+    -------
+    ranks : ndarray (k, p)
+        2 average rank - (total + 1).
+    squares : ndarray (k,)
+        Weighted sums of squared ranks.
+    """
+    k, p = values.shape
+    bits = int(p - 1).bit_length()
+    small = int(values.max(initial=0)).bit_length() + bits < 31
+    keys: np.ndarray[Any, np.dtype[np.signedinteger[Any]]] = values.astype(np.int32 if small else np.int64)
+    # Value and position travel in one whole number: a plain sort, which is vectorised, gives the order.
+    keys = (keys << bits) | np.arange(p, dtype=keys.dtype)
+    keys.sort(axis=1)
+    order = keys & ((1 << bits) - 1)
+    keys = keys >> bits
+    w = weights[order]
+    cumulative = np.cumsum(w, axis=1)
+    new = np.ones((k, p), bool)
+    np.not_equal(keys[:, 1:], keys[:, :-1], out=new[:, 1:])
+    start = np.flatnonzero(new)
+    length = np.diff(start, append=new.size)
+    group = cumulative.ravel()[start + length - 1] + cumulative.ravel()[start] - w.ravel()[start]
+    ordered = np.repeat(group, length).reshape(k, p) - weights.sum()
+    squares = np.einsum("kp,kp,kp->k", ordered, ordered, w)
+    ranks = np.empty((k, p))
+    np.put_along_axis(ranks, order.astype(np.int64), ordered, 1)
+    return ranks, squares
+
+
+# --- tau --------------------------------------------------------------------------------------------------
+
+
+class _Tau:
+    """Tau-a and tau-b: every sample is expanded and counted by scipy; exact, and slow."""
+
+    chunk = 1
+
+    def __init__(
+        self, models: np.ndarray, subjects: np.ndarray, i: np.ndarray, j: np.ndarray, measure: str
+    ) -> None:
+        self.x, self.y = measures.ranks(models, None), measures.ranks(subjects, None)
+        self.i, self.j, self.measure = i, j, measure
+
+    def sample(self, counts: np.ndarray) -> Sample:
+        weights = (counts[:, self.i] * counts[:, self.j]).astype(np.int64)
+        x = [np.repeat(self.x, w, axis=1) for w in weights]
+        y = [np.repeat(self.y, w, axis=1) for w in weights]
+        found = [
+            self._taus(a, b) if a.shape[1] > 1 else np.full((len(a), len(b)), np.nan)
+            for a, b in zip(x, y, strict=True)
+        ]
+        return Sample(np.array(found), y)
+
+    def _taus(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.array([[measures.kendall(x, y, self.measure) for y in b] for x in a]).reshape(
+            len(a), len(b)
+        )
+
+    def ceilings(self, sample: Sample, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        lower, upper = np.full(counts.shape, np.nan), np.full(counts.shape, np.nan)
+        for row, c in enumerate(counts):
+            y = sample.state[row if len(sample.state) > 1 else 0]
+            ranked = measures.ranks(y, None)
+            pool = c @ ranked
+            for t in np.flatnonzero(c):
+                upper[row, t] = measures.kendall(pool, y[t], self.measure)
+                lower[row, t] = measures.kendall(pool - c[t] * ranked[t], y[t], self.measure)
+        return lower, upper

@@ -1,0 +1,640 @@
+"""Representational similarity analysis: compare RDMs, and say how sure the comparison is.
+
+The score of a model is the mean over subjects of its similarity with each subject's RDM, and the noise
+ceiling belongs to that mean: upper = mean similarity of a subject with the pool of all subjects, lower = with
+the pool of the others (Nili et al. 2014). Uncertainty comes from the bootstrap over stimuli, subjects or
+both; "dual" corrects the two-factor variance, which is otherwise too large (Schütt et al. 2023, eLife
+12:e82566).
+Formulas of the measures: `dashboard.methods.measures`; of the samples: `dashboard.methods.resampling`.
+torch is imported on use, so that pages can list `MEASURES` and `RESAMPLES` without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from dashboard import errors
+from dashboard.methods.condensed import n_stimuli
+from dashboard.methods.measures import (
+    MEASURES,
+    RANK_DIGITS,
+    Measure,
+    compare,
+    lookup,
+    pool,
+    shared_pairs,
+    significant,
+    vectors,
+)
+
+if TYPE_CHECKING:
+    from dashboard.methods.resampling import Kernel, Sample
+
+__all__ = [
+    "MEASURES",
+    "RESAMPLES",
+    "BootstrapResult",
+    "Difference",
+    "Measure",
+    "bootstrap",
+    "noise_ceiling",
+    "similarity",
+]
+
+RESAMPLES: dict[str, str] = {
+    "stimuli": "Generalises to other stimuli for these subjects.",
+    "subjects": "Generalises to other subjects for these stimuli.",
+    "both": "Generalises to other stimuli and subjects; intervals are somewhat too wide.",
+    "dual": "Generalises to other stimuli and subjects, with the corrected variance.",
+}
+"""What is drawn with replacement, by name."""
+
+FEW_STIMULI, FEW_SUBJECTS = 20, 5
+SATURATED = 0.8
+"""Similarity of a model without any structure above which an uncentred measure says little."""
+TIED_SHARE = 0.05
+CONFIDENCE = 0.975
+MINIMUM_DISTINCT = 3
+"""A sample with fewer different stimuli has no RDM to compare, as in rsatoolbox."""
+
+
+def similarity(
+    rdms_a: Any,
+    rdms_b: Any,
+    measure: str = "rho-a",
+    *,
+    digits: int | None = RANK_DIGITS,
+    undefined: float = np.nan,
+) -> np.ndarray:
+    """Compare every RDM of one set with every RDM of another.
+
+    Parameters
+    ----------
+    rdms_a, rdms_b : array_like (n_a, n_pairs), (n_b, n_pairs)
+        Condensed RDMs of the same stimuli. Pairs without a value (NaN) in any RDM are left out of all.
+    measure : str
+        A key of `MEASURES`.
+    digits : int or None
+        Significant digits kept before ranking, so that rounding noise breaks no ties; None keeps all, as
+        rsatoolbox does.
+    undefined : float
+        Value where an RDM has no variance; 0 reproduces rsatoolbox (whose tau-b gives NaN).
+
+    Returns
+    -------
+    ndarray (n_a, n_b) float64
+
+    Raises
+    ------
+    InputError
+        Unknown measure, no condensed RDMs, different numbers of stimuli, infinite values, no pairs left.
+    """
+    lookup(measure)
+    a, b = vectors(rdms_a, "first RDMs"), vectors(rdms_b, "second RDMs")
+    keep = shared_pairs(a, b)
+    found = compare(a[:, keep], b[:, keep], measure, keep, digits)
+    return _defined(found, undefined, measure)
+
+
+def noise_ceiling(
+    subject_rdms: Any, measure: str = "rho-a", *, digits: int | None = RANK_DIGITS, undefined: float = np.nan
+) -> tuple[float, float]:
+    """Return the lower and upper bound of the score that the best possible model would reach.
+
+    Parameters
+    ----------
+    subject_rdms : array_like (n_subjects, n_pairs)
+    measure, digits, undefined
+        As in `similarity`.
+
+    Returns
+    -------
+    lower, upper : float
+        Leave-one-subject-out, and pool of all subjects. Both NaN for one subject, with a caution.
+    """
+    lookup(measure)
+    subjects = vectors(subject_rdms, "subject RDMs")
+    if len(subjects) < 2:
+        _tell_no_ceiling()
+        return np.nan, np.nan
+    keep = shared_pairs(subjects)
+    lower, upper = _ceilings(subjects[:, keep], measure, keep, digits)
+    return float(_defined(lower, undefined, measure).mean()), float(
+        _defined(upper, undefined, measure).mean()
+    )
+
+
+def _ceilings(
+    subjects: np.ndarray, measure: str, keep: np.ndarray, digits: int | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the similarity of each subject with the pool of the others and of all, (1, n_subjects) each."""
+    upper = compare(pool(subjects, measure, digits)[None], subjects, measure, keep, digits)
+    lower = [
+        compare(
+            pool(np.delete(subjects, t, 0), measure, digits)[None], subjects[t : t + 1], measure, keep, digits
+        )
+        for t in range(len(subjects))
+    ]
+    return np.concatenate(lower, 1), upper
+
+
+def _tell_no_ceiling() -> None:
+    errors.caution(
+        "no-ceiling", "One subject has no noise ceiling: it takes at least two to see what they share."
+    )
+
+
+def _defined(found: np.ndarray, undefined: float, measure: str) -> np.ndarray:
+    """Replace undefined similarities and tell how many there are."""
+    missing = np.isnan(found)
+    if not missing.any():
+        return found
+    rows, columns = missing.all(1).sum(), missing.all(0).sum()
+    if np.isnan(undefined):
+        errors.caution(
+            "undefined-similarity",
+            f"{int(missing.sum())} of {found.size} similarities ({MEASURES[measure].label}) are undefined: "
+            f"{max(int(rows), int(columns), 1)} RDM(s) have no variance.",
+        )
+    return np.where(missing, undefined, found)
+
+
+# --- bootstrap --------------------------------------------------------------------------------------------
+
+
+class Difference(NamedTuple):
+    """A difference of two scores: mean, standard error, interval of 95 %, and two-sided p (t)."""
+
+    mean: float
+    sem: float
+    ci: tuple[float, float]
+    p: float
+
+
+@dataclass(frozen=True)
+class BootstrapResult:
+    """Scores of models with their uncertainty.
+
+    Attributes
+    ----------
+    measure, resample : str
+        As computed; ``resample`` is "stimuli" when one subject left no other choice.
+    score : ndarray (n_models,)
+        Mean over subjects of the similarity, on all data.
+    subject_scores : ndarray (n_subjects, n_models)
+    ceiling : tuple of float
+        Lower and upper noise ceiling on all data; NaN for one subject.
+    scores : ndarray (n, n_models)
+        Scores in each sample; NaN in samples of fewer than 3 different stimuli.
+    ceilings : ndarray (n, 2)
+        Lower and upper ceiling in each sample; NaN when not asked for.
+    covariances : ndarray (1 or 3, n_models + 2, n_models + 2)
+        Raw covariance over samples of models, lower and upper ceiling: of the one bootstrap, or of both
+        factors, subjects only and stimuli only ("dual").
+    sem : ndarray (n_models,)
+        Corrected standard error of the score.
+    ci : ndarray (n_models, 2)
+        Interval of 95 %: score ± t(0.975, dof) · sem.
+    p_zero : ndarray (n_models,)
+        One-sided p of a score above 0.
+    dof : int
+        Degrees of freedom: drawn units - 1, the smaller number when both are drawn.
+    n_stimuli, n_subjects, n_dropped : int
+        Sizes, and the samples that could not be used.
+    """
+
+    measure: str
+    resample: str
+    score: np.ndarray
+    subject_scores: np.ndarray
+    ceiling: tuple[float, float]
+    scores: np.ndarray
+    ceilings: np.ndarray
+    covariances: np.ndarray
+    sem: np.ndarray
+    ci: np.ndarray
+    p_zero: np.ndarray
+    dof: int
+    n_stimuli: int
+    n_subjects: int
+    n_dropped: int
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """Corrected covariance of the scores, (n_models, n_models), from the variances of all pairs."""
+        m = len(self.score)
+        own = np.array([self._variance(_unit(m + 2, a)) for a in range(m)])
+        found = np.diag(own)
+        for a in range(m):
+            for b in range(a):
+                gap = self._variance(_unit(m + 2, a) - _unit(m + 2, b))
+                found[a, b] = found[b, a] = (own[a] + own[b] - gap) / 2
+        return found
+
+    def difference(self, i: int, j: int) -> Difference:
+        """Compare the scores of models i and j, from the same samples."""
+        contrast = _unit(len(self.score) + 2, i) - _unit(len(self.score) + 2, j)
+        return self._test(float(self.score[i] - self.score[j]), contrast)
+
+    def below_ceiling(self, i: int) -> Difference:
+        """Compare the lower noise ceiling with the score of model i, from the same samples."""
+        m = len(self.score)
+        gap = float(self.ceiling[0] - self.score[i])
+        return self._test(gap, _unit(m + 2, m) - _unit(m + 2, i))
+
+    def distinguishable(self, i: int, j: int) -> bool:
+        """Tell whether the interval of the difference of two models leaves out 0."""
+        low, high = self.difference(i, j).ci
+        return low > 0 or high < 0
+
+    def _test(self, mean: float, contrast: np.ndarray) -> Difference:
+        sem = float(np.sqrt(self._variance(contrast)))
+        half = _t_quantile(self.dof) * sem
+        return Difference(
+            mean, sem, (mean - half, mean + half), min(1.0, 2 * _p_above(abs(mean), sem, self.dof))
+        )
+
+    def _variance(self, contrast: np.ndarray) -> float:
+        return _variance(self.covariances, contrast, self.resample, self.n_stimuli, self.n_subjects)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Checked input of a bootstrap: kept pairs of models and subjects, and how often what is drawn."""
+
+    models: np.ndarray
+    subjects: np.ndarray
+    keep: np.ndarray
+    measure: str
+    resample: str
+    stimuli: np.ndarray | None
+    people: np.ndarray | None
+    digits: int | None
+    undefined: float
+    ceiling: bool
+
+    @property
+    def n(self) -> int:
+        """Number of samples."""
+        return len(self.stimuli if self.stimuli is not None else self.people)  # type: ignore[arg-type]
+
+
+def bootstrap(
+    model_rdms: Any,
+    subject_rdms: Any,
+    measure: str = "rho-a",
+    resample: str = "both",
+    n: int = 1000,
+    seed: int = 0,
+    *,
+    draws: tuple[Any, Any] | None = None,
+    ceiling: bool = True,
+    digits: int | None = RANK_DIGITS,
+    undefined: float = np.nan,
+    report: Callable[[float], None] | None = None,
+) -> BootstrapResult:
+    """Score models against subjects, and resample stimuli and subjects to see how sure the scores are.
+
+    Parameters
+    ----------
+    model_rdms : array_like (n_models, n_pairs)
+    subject_rdms : array_like (n_subjects, n_pairs)
+        Condensed RDMs of the same stimuli. Pairs without a value in any RDM are left out of all.
+    measure : str
+        A key of `MEASURES`. tau-a and tau-b loop over samples and take minutes for 1000.
+    resample : str
+        A key of `RESAMPLES`. With one subject always "stimuli", with a caution.
+    n, seed : int
+        Number of samples; seed of the draws, which are the same for every measure and machine.
+    draws : tuple of (stimuli, subjects), optional
+        Explicit draws instead of n and seed: whole numbers (n, n_stimuli) and (n, n_subjects), None for what
+        is not resampled.
+    ceiling : bool
+        Whether to compute the ceiling in each sample.
+    digits, undefined
+        As in `similarity`.
+    report : callable, optional
+        Called with the fraction done after every chunk; may raise to cancel.
+
+    Returns
+    -------
+    BootstrapResult
+
+    Raises
+    ------
+    InputError
+        As `similarity`; also fewer than 2 samples, or draws that do not fit.
+    """
+    plan = _plan(model_rdms, subject_rdms, measure, resample, (n, seed, draws), digits, undefined, ceiling)
+    similar = compare(plan.models, plan.subjects, measure, plan.keep, digits)
+    similar = _defined(similar, undefined, measure)
+    observed = _observed_ceiling(plan)
+    runs, bounds = _run(plan, report)
+    _tell(plan, similar.mean(1))
+    return _result(plan, similar, observed, runs, bounds)
+
+
+def _observed_ceiling(plan: _Plan) -> tuple[float, float]:
+    if len(plan.subjects) < 2:
+        _tell_no_ceiling()
+        return np.nan, np.nan
+    lower, upper = _ceilings(plan.subjects, plan.measure, plan.keep, plan.digits)
+    fill = np.where(np.isnan([lower, upper]), plan.undefined, [lower, upper])
+    return float(fill[0].mean()), float(fill[1].mean())
+
+
+def _plan(
+    model_rdms: Any,
+    subject_rdms: Any,
+    measure: str,
+    resample: str,
+    drawing: tuple[int, int, tuple[Any, Any] | None],
+    digits: int | None,
+    undefined: float,
+    ceiling: bool,
+) -> _Plan:
+    """Check the input and draw."""
+    lookup(measure)
+    if resample not in RESAMPLES:
+        raise errors.unknown("resampling", resample, RESAMPLES)
+    models, subjects = vectors(model_rdms, "model RDMs"), vectors(subject_rdms, "subject RDMs")
+    keep = shared_pairs(models, subjects)
+    if len(subjects) < 2 and resample != "stimuli":
+        errors.caution(
+            "one-subject",
+            "There is one subject, so only stimuli are resampled: nothing is said about other people.",
+        )
+        resample = "stimuli"
+    sizes = n_stimuli(models.shape[1]), len(subjects)
+    stimuli, people = _counts(drawing, resample, sizes)
+    models, subjects = models[:, keep], subjects[:, keep]
+    return _Plan(models, subjects, keep, measure, resample, stimuli, people, digits, undefined, ceiling)
+
+
+def _counts(
+    drawing: tuple[int, int, tuple[Any, Any] | None], resample: str, sizes: tuple[int, int]
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Return how often each stimulus and each subject is drawn, (n, size) each, or None."""
+    n, seed, given_draws = drawing
+    wanted = resample != "subjects", resample != "stimuli"
+    draws: tuple[Any, ...]
+    if given_draws is not None:
+        draws = given_draws
+    else:
+        if n < 2:
+            message = f"A bootstrap of {n} samples says nothing about uncertainty."
+            raise errors.InputError(message, "Use at least 100 samples.")
+        # One stream per factor: the same stimuli are drawn whether or not subjects are.
+        streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(2)]
+        draws = tuple(rng.integers(0, size, (n, size)) for rng, size in zip(streams, sizes, strict=True))
+    counts = [
+        _multiplicity(given, size, what) if want else None
+        for given, size, what, want in zip(draws, sizes, ("stimuli", "subjects"), wanted, strict=True)
+    ]
+    if counts[0] is not None and counts[1] is not None and len(counts[0]) != len(counts[1]):
+        message = f"There are {len(counts[0])} draws of stimuli, but {len(counts[1])} of subjects."
+        raise errors.InputError(message)
+    return counts[0], counts[1]
+
+
+def _multiplicity(draws: Any, size: int, what: str) -> np.ndarray:
+    """Return how often each of ``size`` things occurs in each row of draws."""
+    values = np.asarray(draws)
+    fits = values.ndim == 2 and values.dtype.kind in "iu" and len(values) > 1 and values.shape[1] > 0
+    if not fits or values.min() < 0 or values.max() >= size:
+        message = f"The draws of {what} must be at least 2 rows of whole numbers from 0 to {size - 1}."
+        raise errors.InputError(message)
+    flat = values + size * np.arange(len(values))[:, None]
+    return np.bincount(flat.ravel(), minlength=size * len(values)).reshape(-1, size)
+
+
+# --- samples ----------------------------------------------------------------------------------------------
+
+
+def _run(plan: _Plan, report: Callable[[float], None] | None) -> tuple[np.ndarray, np.ndarray]:
+    """Evaluate all samples: scores (runs, n, n_models) and ceilings (runs, n, 2).
+
+    One run; for "dual" three from the same draws: both factors, subjects only, stimuli only.
+    """
+    from dashboard.methods.resampling import kernel
+
+    engine = kernel(plan.models, plan.subjects, plan.keep, plan.measure, plan.digits)
+    n_runs = 3 if plan.resample == "dual" else 1
+    scores = np.full((n_runs, plan.n, len(plan.models)), np.nan)
+    ceilings = np.full((n_runs, plan.n, 2), np.nan)
+    if plan.resample in ("subjects", "dual"):
+        run = 1 if plan.resample == "dual" else 0
+        share = (0.0, 0.3) if plan.resample == "dual" else (0.0, 1.0)
+        scores[run], ceilings[run] = _subject_run(engine, plan, report, share)
+    if plan.stimuli is not None:
+        share = (0.3, 1.0) if plan.resample == "dual" else (0.0, 1.0)
+        for part in _chunks(plan.n, engine.chunk, report, share):
+            sample = engine.sample(plan.stimuli[part])
+            everyone = np.ones((len(plan.stimuli[part]), len(plan.subjects)), np.int64)
+            if plan.people is None:
+                scores[0, part], ceilings[0, part] = _evaluate(engine, sample, everyone, plan)
+                continue
+            scores[0, part], ceilings[0, part] = _evaluate(engine, sample, plan.people[part], plan)
+            if plan.resample == "dual":
+                scores[2, part], ceilings[2, part] = _evaluate(engine, sample, everyone, plan)
+        poor = (plan.stimuli > 0).sum(1) < MINIMUM_DISTINCT
+        scores[:, poor], ceilings[:, poor] = np.nan, np.nan
+    return scores, ceilings
+
+
+def _chunks(
+    n: int, size: int, report: Callable[[float], None] | None, share: tuple[float, float]
+) -> Iterator[slice]:
+    """Cut n samples into chunks, and report after each how much of ``share`` of the whole is done."""
+    for start in range(0, n, size):
+        stop = min(start + size, n)
+        yield slice(start, stop)
+        if report is not None:
+            report(share[0] + (share[1] - share[0]) * stop / n)
+
+
+def _subject_run(
+    engine: Kernel, plan: _Plan, report: Callable[[float], None] | None, share: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Resample subjects only: one sample of stimuli serves all, equal sets of subjects are computed once."""
+    assert plan.people is not None
+    sample = engine.sample(np.ones((1, n_stimuli(len(plan.keep))), np.int64))
+    distinct, which = np.unique(plan.people, axis=0, return_inverse=True)
+    chunks = _chunks(len(distinct), max(8, engine.chunk), report, share)
+    parts = [_evaluate(engine, sample, distinct[part], plan) for part in chunks]
+    scores, ceilings = (np.concatenate(column)[which.ravel()] for column in zip(*parts, strict=True))
+    return scores, ceilings
+
+
+def _evaluate(
+    engine: Kernel, sample: Sample, people: np.ndarray, plan: _Plan
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scores (B, M) and ceilings (B, 2): over drawn subjects with copies, and over distinct subjects."""
+    filled = np.where(np.isnan(sample.similarity), plan.undefined, sample.similarity)
+    weights = people / people.sum(1, keepdims=True)
+    scores = np.einsum("bms,bs->bm", np.broadcast_to(filled, (len(people), *filled.shape[1:])), weights)
+    ceilings = np.full((len(people), 2), np.nan)
+    if plan.ceiling and len(plan.subjects) > 1:
+        present = people > 0
+        for column, bound in enumerate(engine.ceilings(sample, people)):
+            bound = np.where(np.isnan(bound), plan.undefined, bound)
+            ceilings[:, column] = np.where(present, bound, 0.0).sum(1) / present.sum(1)
+        # One distinct subject: nobody is left to pool, so the subject stands for the pool of the others.
+        alone = present.sum(1) == 1
+        ceilings[alone, 0] = ceilings[alone, 1]
+    return scores, ceilings
+
+
+# --- inference --------------------------------------------------------------------------------------------
+
+
+def _result(
+    plan: _Plan, similar: np.ndarray, observed: tuple[float, float], runs: np.ndarray, bounds: np.ndarray
+) -> BootstrapResult:
+    """Turn samples into standard errors, intervals and p values."""
+    n_stim, n_subj = n_stimuli(len(plan.keep)), len(plan.subjects)
+    dof = {"stimuli": n_stim, "subjects": n_subj}.get(plan.resample, min(n_stim, n_subj)) - 1
+    covariances, dropped = _covariances(np.concatenate([runs, bounds], axis=2), len(plan.models))
+    score = similar.mean(1)
+    variances = [
+        _variance(covariances, _unit(len(score) + 2, k), plan.resample, n_stim, n_subj)
+        for k in range(len(score))
+    ]
+    sem = np.sqrt(variances)
+    half = _t_quantile(dof) * sem
+    return BootstrapResult(
+        measure=plan.measure,
+        resample=plan.resample,
+        score=score,
+        subject_scores=similar.T,
+        ceiling=observed,
+        scores=runs[0],
+        ceilings=bounds[0],
+        covariances=covariances,
+        sem=sem,
+        ci=np.stack([score - half, score + half], 1),
+        p_zero=np.array([_p_above(a, b, dof) for a, b in zip(score, sem, strict=True)]),
+        dof=dof,
+        n_stimuli=n_stim,
+        n_subjects=n_subj,
+        n_dropped=dropped,
+    )
+
+
+def _covariances(columns: np.ndarray, n_models: int) -> tuple[np.ndarray, int]:
+    """Covariance of each run over the samples in which everything that can be computed was.
+
+    A column that is missing in most samples (a constant model, a ceiling not asked for) gets NaN instead of
+    costing the others their samples.
+    """
+    valid = ~np.isnan(columns).any(0)
+    usable = valid.mean(0) >= 0.5
+    rows = valid[:, usable].all(1) if usable.any() else np.zeros(len(valid), bool)
+    if usable[:n_models].any() and rows.sum() < len(rows):
+        errors.caution(
+            "dropped-samples",
+            f"{int((~rows).sum())} of {len(rows)} bootstrap samples had fewer than {MINIMUM_DISTINCT} "
+            "different stimuli or an RDM without variance and are left out.",
+        )
+    found = np.full((len(columns), columns.shape[2], columns.shape[2]), np.nan)
+    if rows.sum() > 1:
+        where = np.flatnonzero(usable)
+        for run, values in enumerate(columns):
+            found[run][np.ix_(where, where)] = np.atleast_2d(np.cov(values[rows][:, where].T))
+    return found, int((~rows).sum())
+
+
+def _variance(
+    covariances: np.ndarray, contrast: np.ndarray, resample: str, n_stim: int, n_subj: int
+) -> float:
+    """Return the corrected variance of a contrast of models and ceilings."""
+    used = np.flatnonzero(contrast)
+    c = contrast[used]
+    raw = [float(np.maximum(c @ v[np.ix_(used, used)] @ c, 0.0)) for v in covariances]  # NaN stays NaN
+    if resample != "dual":
+        k = {"stimuli": n_stim, "subjects": n_subj}.get(resample, min(n_stim, n_subj))
+        return k / (k - 1) * raw[0]
+    both, subjects, stimuli = raw
+    f_r, f_p = n_subj / (n_subj - 1), n_stim / (n_stim - 1)
+    found = f_r * subjects + f_p * stimuli - f_r * f_p * (both - subjects - stimuli)
+    return float(np.minimum(np.maximum(found, max(f_r * subjects, f_p * stimuli)), both))
+
+
+def _unit(size: int, k: int) -> np.ndarray:
+    found = np.zeros(size)
+    found[k] = 1.0
+    return found
+
+
+def _t_quantile(dof: int) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(dof, CONFIDENCE))
+
+
+def _p_above(mean: float, sem: float, dof: int) -> float:
+    """One-sided p of a mean above 0 by Student's t."""
+    from scipy.special import stdtr
+
+    if np.isnan(mean) or np.isnan(sem):
+        return np.nan
+    if sem == 0:
+        return 0.0 if mean > 0 else 1.0
+    return float(stdtr(dof, -mean / sem))
+
+
+# --- cautions ---------------------------------------------------------------------------------------------
+
+
+def _tell(plan: _Plan, score: np.ndarray) -> None:
+    """Say in words what weakens the answer."""
+    entry, n_stim, n_subj = MEASURES[plan.measure], n_stimuli(len(plan.keep)), len(plan.subjects)
+    if n_stim < FEW_STIMULI:
+        errors.caution(
+            "few-stimuli",
+            f"{n_stim} stimuli are few: below {FEW_STIMULI} the bootstrap over stimuli is unreliable.",
+        )
+    if n_subj < FEW_SUBJECTS:
+        errors.caution(
+            "few-subjects",
+            f"{n_subj} subject{'s are' if n_subj > 1 else ' is'} few: below {FEW_SUBJECTS} intervals over "
+            "subjects are wide and unreliable.",
+        )
+    tied = _tied_models(plan) if entry.ranked and not entry.tie_safe else 0
+    if tied:
+        errors.caution(
+            "ties",
+            f"{tied} of {len(plan.models)} models predict{'s' if tied == 1 else ''} many equal "
+            f"dissimilarities, which {entry.label} favours; ρ-a treats ties fairly.",
+        )
+    if not entry.centred:
+        _tell_saturated(plan)
+    if np.all(score[~np.isnan(score)] < 0) and not np.isnan(score).all():
+        errors.caution(
+            "all-negative",
+            "Every score is negative: check that both sides are dissimilarities of the same stimuli "
+            "in the same order.",
+        )
+
+
+def _tied_models(plan: _Plan) -> int:
+    rounded = significant(plan.models, plan.digits)
+    shares = [1 - len(np.unique(row)) / len(row) for row in rounded]
+    return sum(share > TIED_SHARE for share in shares)
+
+
+def _tell_saturated(plan: _Plan) -> None:
+    """Compare subjects with a model that tells no stimuli apart from any other."""
+    blank = np.ones((1, plan.models.shape[1]))
+    flat = float(np.nanmean(compare(blank, plan.subjects, plan.measure, plan.keep, plan.digits)))
+    if flat > SATURATED:
+        errors.caution(
+            "saturated",
+            f"A model in which all stimuli differ equally scores {flat:.2f} "
+            f"({MEASURES[plan.measure].label}), "
+            "so high scores say little; compare with the noise ceiling, or choose a centred measure.",
+        )

@@ -101,6 +101,7 @@ def train_on_digits(network: nn.Module, seed: int, recipe: training.Recipe = REC
     held_out = training.over(network, steps[2], N_HELD_OUT)
     return {
         "task": "Which digit was written?",
+        "output": "classes",
         "data": {
             "set": "digits of scikit-learn (Alpaydin & Kaynak 1998, UCI, CC BY 4.0), 1797 of 8 × 8 pixels",
             "training": f"{N_TRAINING} digits, split of seed {seed}",

@@ -68,6 +68,9 @@ def object_pictures(n: int, seed: int, group: Group = "training") -> tuple[Tenso
     return pictures, torch.from_numpy(objects.labels())
 
 
+VARIATION = "each batch turned by a multiple of 90 degrees, mirrored or not, its channels in any order"
+
+
 def varied(pictures: Tensor, random: torch.Generator) -> Tensor:
     """Turn, mirror and recolour a batch (n, 3, h, h): one of 8 symmetries and of 6 orders of the channels.
 
@@ -90,8 +93,7 @@ class Epoch:
     loss: float = 0.0
     metric: float = 0.0
     seen: int = 0
-    gradient: dict[str, float] = field(default_factory=dict)
-    gradient_batches: int = 0
+    gradient: dict[str, list[float]] = field(default_factory=dict)
 
     def add(self, loss: Tensor, metric: float, n: int) -> None:
         """Add a batch of ``n`` whose mean loss and mean metric are given."""
@@ -99,13 +101,16 @@ class Epoch:
         self.metric += metric * n
         self.seen += n
 
-    def add_gradients(self, network: nn.Module) -> None:
+    def add_gradients(self, network: nn.Module, prefix: str = "") -> None:
         """Add the Euclidean norm of the gradient of each layer that has parameters of its own."""
         for name, module in network.named_modules():
             norms = [p.grad.norm() for p in module.parameters(recurse=False) if p.grad is not None]
             if norms:
-                self.gradient[name] = self.gradient.get(name, 0.0) + float(torch.stack(norms).norm())
-        self.gradient_batches += 1
+                self.gradient.setdefault(prefix + name, []).append(float(torch.stack(norms).norm()))
+
+    def norms(self) -> dict[str, float]:
+        """Return the mean norm of each layer's gradient, rounded for the card."""
+        return {name: float(f"{np.mean(norms):.4g}") for name, norms in self.gradient.items()}
 
     def means(self, prefix: str) -> dict[str, float]:
         """Return the mean loss and metric, rounded for the card."""
@@ -238,8 +243,7 @@ def _entry(
         validation = validate()
     entry: dict[str, Any] = {"epoch": number + 1, **epoch.means("train"), **validation}
     entry["learning_rate"] = float(f"{rate:.4g}")
-    n = max(epoch.gradient_batches, 1)
-    entry["gradient_norm"] = {name: float(f"{value / n:.4g}") for name, value in epoch.gradient.items()}
+    entry["gradient_norm"] = epoch.norms()
     log.info("%s", {key: value for key, value in entry.items() if key != "gradient_norm"})
     return entry
 
@@ -306,6 +310,16 @@ def predictions(network: nn.Module, inputs: Tensor | Sequence[Tensor], batch: in
         return torch.cat([network(part).argmax(1) for part in stack.split(batch)])
 
 
+def objects_told(seed: int, n_training: int, n_validation: int, n_held_out: int) -> dict[str, str]:
+    """What a card says about the pictures."""
+    return {
+        "set": "Objects, pictures drawn by Homolog",
+        "training": f"{n_training} pictures, seed {TRAINING + seed}",
+        "validation": f"{n_validation} pictures, seed {VALIDATION + seed}",
+        "held out": f"{n_held_out} pictures, seed {HELD_OUT + seed}",
+    }
+
+
 def train_on_objects(
     network: nn.Module, recipe: Recipe, seed: int, n_training: int, n_validation: int, n_held_out: int
 ) -> dict[str, Any]:
@@ -326,18 +340,12 @@ def train_on_objects(
     held_out = over(network, steps[HELD_OUT], n_held_out)
     return {
         "task": f"Which of {len(PICTURE_LABELS)} shapes is in the picture?",
-        "data": {
-            "set": "Objects",
-            "training": f"{n_training} pictures, seed {TRAINING + seed}",
-            "validation": f"{n_validation} pictures, seed {VALIDATION + seed}",
-            "held out": f"{n_held_out} pictures, seed {HELD_OUT + seed}",
-        },
+        "output": "classes",
+        "data": objects_told(seed, n_training, n_validation, n_held_out),
         "preprocessing": OBJECTS_PREPROCESSING,
         "input_shape": [3, 64, 64],
         "labels": list(PICTURE_LABELS),
-        "hyperparameters": recipe.told(
-            variation="each batch turned by a multiple of 90 degrees, mirrored or not, channels in any order"
-        ),
+        "hyperparameters": recipe.told(variation=VARIATION),
         "metric": "share correct",
         "history": history,
         "metrics": {

@@ -21,8 +21,8 @@ N_TRAINING, N_VALIDATION, N_HELD_OUT = 1000, 500, 2000
 EPOCHS, BATCH, LEARNING_RATE, MOMENTUM = 25, 100, 5e-4, 0.99
 LARGEST_TILT = 90.0
 REPRODUCIBILITY = (
-    "The same seed gives the same bytes on the same processor and versions. With another order of the sums (a "
-    "trial without oneDNN) weights moved by at most 0.0013 and the held-out accuracy by 0.0005."
+    "The same seed gives the same bytes on the same processor and versions. With another order of the sums "
+    "(a trial without oneDNN) weights moved by at most 0.0013 and the held-out accuracy by 0.0005."
 )
 
 _SIGMA_CENTRE = 1.1

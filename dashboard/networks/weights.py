@@ -235,16 +235,14 @@ def _row(name: str, problem: str, expected: str, found: str) -> dict[str, str]:
 
 
 def _match_names(state: State, own: Mapping[str, torch.Tensor], name: str) -> State:
-    """Take common prefixes off while that makes more names fit, and mend two old ways of naming."""
-    removed = []
-    while True:
-        best = max((_without(state, prefix) for prefix in PREFIXES), key=lambda s: len(own.keys() & s.keys()))
-        if len(own.keys() & best.keys()) <= len(own.keys() & state.keys()):
-            break
-        removed.append(next(iter(state)).removesuffix(next(iter(best))))
-        state = best
+    """Take common prefixes off when more names fit without them, and mend two old ways of naming."""
+    tried = [("", state)]
+    while (prefix := _common_prefix(tried[-1][1])) is not None:
+        removed, longer = tried[-1]
+        tried.append((removed + prefix, {key.removeprefix(prefix): t for key, t in longer.items()}))
+    removed, state = max(tried, key=lambda pair: len(own.keys() & pair[1].keys()))
     if removed:
-        caution("weights-prefix", f'"{"".join(removed)}" was taken off the names of the weights in "{name}".')
+        caution("weights-prefix", f'"{removed}" was taken off the names of the weights in "{name}".')
     state = {_today(key, own): tensor for key, tensor in state.items()}
     counters = {
         k: torch.zeros_like(t, device="cpu") for k, t in own.items() if k.endswith("num_batches_tracked")
@@ -252,12 +250,9 @@ def _match_names(state: State, own: Mapping[str, torch.Tensor], name: str) -> St
     return {**{k: t for k, t in counters.items() if k not in state}, **state}
 
 
-def _without(state: State, prefix: str) -> State:
-    """Return the state without a prefix that all its names have, else as it is."""
-    if not all(key.startswith(prefix) for key in state):
-        # two prefixes may be nested the other way round: only a common one is taken off
-        return state
-    return {key.removeprefix(prefix): tensor for key, tensor in state.items()}
+def _common_prefix(state: State) -> str | None:
+    """Return a prefix that every name has."""
+    return next((p for p in PREFIXES if state and all(key.startswith(p) for key in state)), None)
 
 
 def _today(key: str, own: Mapping[str, torch.Tensor]) -> str:

@@ -45,6 +45,7 @@ __all__ = [
     "n_stimuli",
     "pair_indices",
     "rank_transform",
+    "responses",
     "square",
 ]
 
@@ -159,27 +160,43 @@ def dissimilarities(
     if metric not in METRICS:
         raise errors.unknown("metric", metric, METRICS)
     entry = METRICS[metric]
-    responses, resolution = _responses(patterns)
-    n_repeats, n, n_units = responses.shape
+    values, resolution = responses(patterns)
+    n_repeats, n, n_units = values.shape
     if n < FEW_STIMULI:
         pairs = n * (n - 1) // 2
         errors.caution(
             "few-stimuli", f"Only {n} stimuli: the RDM has {pairs} value{'s' if pairs > 1 else ''}."
         )
     labels = _fold_numbers(folds, n_repeats, entry, metric)
-    if entry.non_negative and bool((responses < 0).any()):
-        count = int((responses < 0).sum())
+    if entry.non_negative and bool((values < 0).any()):
+        count = int((values < 0).sum())
         message = f"The metric {metric} is for counts and rates, but {count} responses are negative."
         raise errors.InputError(message, "Choose another metric, or give responses that are not normalised.")
-    data = _Data(responses, labels, _precision(precision, n_units, entry, metric), resolution, overwrite)
+    data = _Data(values, labels, _precision(precision, n_units, entry, metric), resolution, overwrite)
     return entry.compute(data)
 
 
 # --- input ------------------------------------------------------------------------------------------------
 
 
-def _responses(patterns: Any) -> tuple[torch.Tensor, float]:
-    """Return responses (n_repeats, n_stimuli, n_units) in float64, and the relative step of their type."""
+def responses(patterns: Any) -> tuple[torch.Tensor, float]:
+    """Check response patterns and convert them to float64.
+
+    Parameters
+    ----------
+    patterns : array_like or Tensor, (n_stimuli, n_units) or (n_repeats, n_stimuli, n_units)
+
+    Returns
+    -------
+    values : Tensor (n_repeats, n_stimuli, n_units) float64
+    resolution : float
+        Relative spread below which a pattern counts as constant: the rounding step of its type.
+
+    Raises
+    ------
+    InputError
+        Wrong shape or type, fewer than 2 stimuli, NaN or infinite values (which units, how many).
+    """
     import torch
 
     if isinstance(patterns, torch.Tensor):

@@ -1,0 +1,1 @@
+"""Components of our own: Python, JavaScript and styles side by side."""

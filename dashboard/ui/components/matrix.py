@@ -1,0 +1,194 @@
+"""Matrices on a canvas: one cursor for all panels, both pictures, exact values, a pair to pin."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from dashboard.errors import InputError
+from dashboard.figures import raster, rdms, theme
+
+if TYPE_CHECKING:
+    from dashboard.figures.rdms import Matrix
+
+_HERE = Path(__file__).parent
+
+# Registered once: the name of a component is unique in an app.
+_mount = st.components.v2.component(
+    "homolog_matrix",
+    html='<div class="matrix-view"></div>',
+    css=(_HERE / "matrix.css").read_text("utf-8"),
+    js=(_HERE / "matrix.js").read_text("utf-8"),
+)
+
+WIDEST = 520
+"""Matrices grow no wider than this many pixels unless a height is given."""
+
+
+def matrix_view(
+    matrices: Sequence[Matrix],
+    *,
+    thumbnails: np.ndarray | None = None,
+    names: Sequence[str] = (),
+    key: str,
+    lut: str = "viridis",
+    height: int | None = None,
+    pinned: tuple[str, str] | None = None,
+) -> tuple[str, str] | None:
+    """Show matrices side by side and return the pinned pair of stimuli.
+
+    Hovering or the arrow keys move one cursor through all matrices; a click or Enter pins the pair, Escape
+    unpins it.
+
+    Parameters
+    ----------
+    matrices : sequence of Matrix
+        All with the same labels in the same order, as `figures.rdms.matrices` gives them.
+    thumbnails : np.ndarray (n, s, s, 3) uint8, optional
+        Pictures of the stimuli ``names``.
+    names : sequence of str (n,)
+        Names of the pictures, in any order: they are matched by name.
+    key : str
+        Key of the component in the app.
+    lut : str
+        Colour map.
+    height : int, optional
+        Largest side of a matrix in pixels.
+    pinned : tuple of str, optional
+        Pair that is pinned when the view first appears (from a link, say).
+
+    Returns
+    -------
+    tuple of str or None
+        Row and column stimulus of the pinned pair.
+
+    Raises
+    ------
+    InputError
+        When there is no matrix, or the matrices have different labels.
+    """
+    data = message(matrices, thumbnails, names, lut, height or WIDEST, pinned)
+    result = _mount(
+        data=data, key=key, default={"pinned": list(pinned) if pinned else None}, on_pinned_change=_noted
+    )
+    return _pair(result.pinned, matrices[0].labels)
+
+
+def _noted() -> None:
+    """Do nothing: without a callback the component has no state."""
+
+
+def _pair(found: Any, labels: Sequence[str]) -> tuple[str, str] | None:
+    """Return what the browser sent when it is a pair of our stimuli, else None."""
+    if not isinstance(found, list | tuple) or len(found) != 2 or not set(map(str, found)) <= set(labels):
+        return None
+    return str(found[0]), str(found[1])
+
+
+# --- the message -------------------------------------------------------------------------------------------
+
+
+def message(
+    matrices: Sequence[Matrix],
+    thumbnails: np.ndarray | None,
+    names: Sequence[str],
+    lut: str,
+    widest: int,
+    pinned: tuple[str, str] | None,
+) -> bytes:
+    """Pack everything into one block of bytes, which is the only form in which bytes reach a component.
+
+    Returns
+    -------
+    bytes
+        uint32 length of the header, the header as JSON, then colour map, values as float32 and sprite, at the
+        offsets behind the header that its ``parts`` give.
+    """
+    _check(matrices, thumbnails, names)
+    labels, categories = matrices[0].labels, matrices[0].categories
+    parts: dict[str, bytes] = {"lut": theme.lut(lut).tobytes()}
+    parts |= {f"values{k}": _values(m) for k, m in enumerate(matrices)}
+    sprite = None
+    if thumbnails is not None:
+        packed = raster.sprite(thumbnails)
+        tile = {name: k for k, name in enumerate(names)}
+        tiles = [tile.get(label, -1) for label in labels]
+        sprite = {"mime": packed.mime, "size": packed.size, "columns": packed.columns, "tiles": tiles}
+        parts["sprite"] = packed.data
+    kinds = list(dict.fromkeys(categories))
+    colours = theme.category_colours(len(kinds))
+    place = {name: k for k, name in enumerate(kinds)}
+    header = {
+        "labels": labels,
+        "kind": [place[c] for c in categories],
+        "kinds": [{"name": n, "colour": c} for n, c in zip(kinds, colours, strict=True)],
+        "panels": [_panel(m) for m in matrices],
+        "scales": _scales(matrices),
+        "note": rdms.scale_note(matrices) if len({m.unit for m in matrices}) > 1 else "",
+        "sprite": sprite,
+        "widest": widest,
+        "pinned": pinned,
+    }
+    return _packed(header, parts)
+
+
+def _check(matrices: Sequence[Matrix], thumbnails: np.ndarray | None, names: Sequence[str]) -> None:
+    if not matrices:
+        problem = "There is no matrix to draw."
+        raise InputError(problem, "Choose at least one layer or area.")
+    if any(m.labels != matrices[0].labels for m in matrices):
+        problem = "The matrices have different stimuli or orders."
+        raise InputError(problem, "Order all of them alike.")
+    if thumbnails is not None and len(thumbnails) != len(names):
+        problem = f"There are {len(thumbnails)} pictures but {len(names)} names."
+        raise InputError(problem)
+
+
+def _symmetric(matrix: Matrix) -> bool:
+    return np.array_equal(matrix.values, matrix.values.T, equal_nan=True)
+
+
+def _values(matrix: Matrix) -> bytes:
+    """Return the values as little-endian float32: of a symmetric matrix the upper triangle with diagonal."""
+    values = matrix.values.astype("<f4", copy=False)
+    return (values[np.triu_indices(len(values))] if _symmetric(matrix) else values).tobytes()
+
+
+def _panel(matrix: Matrix) -> dict[str, Any]:
+    return {
+        "title": matrix.title,
+        "role": matrix.role,
+        "lo": matrix.lo,
+        "hi": matrix.hi,
+        "symmetric": _symmetric(matrix),
+        "alt": rdms.matrix_alt(matrix),
+    }
+
+
+def _scales(matrices: Sequence[Matrix]) -> list[dict[str, str]]:
+    scales = dict.fromkeys((m.lo, m.hi, m.unit) for m in matrices)
+    return [
+        {
+            "lo": theme.fixed(lo, theme.decimals(lo, hi)),
+            "hi": theme.fixed(hi, theme.decimals(lo, hi)),
+            "unit": unit,
+        }
+        for lo, hi, unit in scales
+    ]
+
+
+def _packed(header: dict[str, Any], parts: dict[str, bytes]) -> bytes:
+    digest = hashlib.sha256(json.dumps(header | {"pinned": None}).encode())
+    offsets, start = {}, 0
+    for name, content in parts.items():
+        digest.update(content)
+        offsets[name] = (start, len(content))
+        start += len(content)
+    text = json.dumps(header | {"parts": offsets, "digest": digest.hexdigest()}).encode()
+    return b"".join([len(text).to_bytes(4, "little"), text, *parts.values()])

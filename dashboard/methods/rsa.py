@@ -475,8 +475,11 @@ def _evaluate(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scores (B, M) and ceilings (B, 2): over drawn subjects with copies, and over distinct subjects."""
     filled = np.where(np.isnan(sample.similarity), plan.undefined, sample.similarity)
+    filled = np.broadcast_to(filled, (len(people), *filled.shape[1:]))
     weights = people / people.sum(1, keepdims=True)
-    scores = np.einsum("bms,bs->bm", np.broadcast_to(filled, (len(people), *filled.shape[1:])), weights)
+    scores = np.einsum("bms,bs->bm", np.nan_to_num(filled), weights)
+    # Undefined with a subject that was not drawn does no harm.
+    scores[np.einsum("bms,bs->bm", np.isnan(filled), weights) > 0] = np.nan
     ceilings = np.full((len(people), 2), np.nan)
     if plan.ceiling and len(plan.subjects) > 1:
         present = people > 0

@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -327,6 +328,18 @@ def test_missing_pairs_in_samples(measure):
         np.testing.assert_allclose(found.ceilings[k], [low, up], atol=1e-11)
 
 
+def test_a_subject_undefined_in_a_sample_harms_only_samples_that_drew_it():
+    models, subjects = data(n=8, n_subjects=3, ties=False)
+    square = np.ones((8, 8)) - np.eye(8)
+    square[7, :7] = square[:7, 7] = np.arange(7)
+    subjects[1] = rdm.condense(square)  # constant wherever stimulus 7 is not drawn
+    stimuli = np.array([[0, 1, 2, 3, 4, 5, 6, 6]] * 2)
+    people = np.array([[0, 2, 2], [0, 1, 2]])
+    found = rsa.bootstrap(models, subjects, "pearson", draws=(stimuli, people))
+    assert np.isfinite(found.scores[0]).all()
+    assert np.isnan(found.scores[1]).all()
+
+
 def test_many_pairs_are_summed_in_blocks(monkeypatch):
     models, subjects = data(n=12)
     stimuli, people = draws(12, 4, 9, 4)
@@ -561,3 +574,24 @@ def test_listing_measures_needs_no_torch():
     )
     out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert out.stdout.split() == ["8", "False"]
+
+
+@pytest.mark.parametrize("levels", [3, 200, 10**6])
+def test_weighted_discordance_is_counted_exactly(levels):
+    rng = np.random.default_rng(levels)
+    x, y = rng.integers(0, levels, (2, 150)).astype(float)
+    weights = rng.integers(0, 4, (150, 3)).astype(float)
+    found = resampling._Discordance(x, y).count(torch.from_numpy(weights))
+    i, j = np.triu_indices(150, 1)
+    discordant = (x[i] - x[j]) * (y[i] - y[j]) < 0
+    expected = (weights[i] * weights[j] * discordant[:, None]).sum(0)
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("measure", ["tau-a", "tau-b"])
+def test_tau_of_very_many_pairs_expands_every_sample(measure, monkeypatch):
+    models, subjects = data(n=9, n_models=2)
+    fast = rsa.bootstrap(models, subjects, measure, n=5)
+    monkeypatch.setattr(resampling._Tau, "LARGEST", 0)
+    slow = rsa.bootstrap(models, subjects, measure, n=5)
+    np.testing.assert_allclose(fast.scores, slow.scores, atol=1e-14)

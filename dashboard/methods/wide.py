@@ -1,0 +1,87 @@
+"""RDMs of layers with very many units: float64 sums over blocks of units, never a float64 copy of the whole.
+
+The numbers are those of `rdm.dissimilarities`; only the order of summation differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dashboard.methods.condensed import pair_indices
+
+if TYPE_CHECKING:
+    import torch
+
+UNITS = 1 << 16
+"""Units per block: 92 stimuli make 48 MB of float64."""
+
+METRICS = ("correlation", "cosine", "euclidean", "sqeuclidean")
+"""Metrics that are sums over units of products of two stimuli."""
+
+
+def blocks(patterns: np.ndarray) -> Iterator[torch.Tensor]:
+    """Yield (n_stimuli, at most `UNITS`) float64 blocks of patterns (n_stimuli, n_units)."""
+    import torch
+
+    for start in range(0, patterns.shape[1], UNITS):
+        yield torch.from_numpy(patterns[:, start : start + UNITS].astype(np.float64))
+
+
+def row_means(patterns: np.ndarray) -> torch.Tensor:
+    """Return the mean over units of every stimulus, (n_stimuli,) float64."""
+    import torch
+
+    total = torch.zeros(len(patterns), dtype=torch.float64)
+    for block in blocks(patterns):
+        total += block.sum(1)
+    return total / patterns.shape[1]
+
+
+def gram(patterns: np.ndarray, centre: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+    """Return the inner products (n_stimuli, n_stimuli) of patterns that ``centre`` changes block by block."""
+    import torch
+
+    total = torch.zeros((len(patterns), len(patterns)), dtype=torch.float64)
+    for block in blocks(patterns):
+        rows = centre(block)
+        total += rows @ rows.T
+    return total
+
+
+def squared_gaps(
+    patterns: np.ndarray, centre: Callable[[torch.Tensor], torch.Tensor], i: torch.Tensor, j: torch.Tensor
+) -> torch.Tensor:
+    """Return the sum over units of the squared differences of the pairs (i, j), each (n_pairs,).
+
+    The direct way, for pairs that are too near for inner products.
+    """
+    import torch
+
+    total = torch.zeros(len(i), dtype=torch.float64)
+    for block in blocks(patterns):
+        rows = centre(block)
+        for part in torch.arange(len(i)).split(64):
+            gap = rows[i[part]] - rows[j[part]]
+            total[part] += torch.linalg.vecdot(gap, gap)
+    return total
+
+
+def squared_distances(
+    patterns: np.ndarray,
+    products: torch.Tensor,
+    centre: Callable[[torch.Tensor], torch.Tensor],
+    near: float,
+) -> torch.Tensor:
+    """Return condensed squared distances (n_pairs,), those below ``near`` of the norms by direct difference."""
+    import torch
+
+    i, j = (torch.from_numpy(index) for index in pair_indices(len(products)))
+    size = products.diagonal()
+    found = size[i] + size[j] - 2 * products[i, j]
+    close = torch.nonzero(found < near * (size[i] + size[j]))[:, 0]
+    if len(close):
+        found[close] = squared_gaps(patterns, centre, i[close], j[close])
+    return found

@@ -125,19 +125,23 @@ def _fit(network: nn.Module, seed: int) -> list[dict[str, Any]]:
     random = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.SGD(network.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM)
     history = []
-    for epoch in range(1, EPOCHS + 1):
+    for number in range(1, EPOCHS + 1):
         network.train()
+        epoch = training.Epoch()
         for indices in torch.randperm(N_TRAINING, generator=random).split(BATCH):
             optimiser.zero_grad()
-            F.binary_cross_entropy(network(pictures[indices]), labels[indices]).backward()
+            probability = network(pictures[indices])
+            loss = F.binary_cross_entropy(probability, labels[indices])
+            loss.backward()
             optimiser.step()
+            correct = float(((probability > 0.5) == (labels[indices] > 0.5)).float().mean())
+            epoch.add(loss, correct, len(indices))
         network.eval()
-        trained, validated = _evaluate(network, pictures, labels), _evaluate(network, *validation)
+        validated = _evaluate(network, *validation)
         history.append(
             {
-                "epoch": epoch,
-                "train_loss": trained[0],
-                "train_metric": trained[1],
+                "epoch": number,
+                **epoch.means("train"),
                 "validation_loss": validated[0],
                 "validation_metric": validated[1],
                 "learning_rate": LEARNING_RATE,

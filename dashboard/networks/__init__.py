@@ -112,8 +112,10 @@ def _open(reference: str, digest: str) -> Network:
     )
 
 
-def batches(network: Network, pictures: Iterable[np.ndarray], size: int = 8) -> Iterator[torch.Tensor]:
-    """Preprocess pictures and hand them out in batches; see `capture.batches`."""
+def batches(
+    network: Network, pictures: Iterable[np.ndarray], size: int | None = None
+) -> Iterator[torch.Tensor]:
+    """Preprocess pictures and hand them out in batches of a fitting size; see `capture.batches`."""
     from dashboard.networks import capture
 
     return capture.batches(network, pictures, size)

@@ -24,8 +24,10 @@ from dashboard.progress import report
 Rows = dict[str, np.ndarray]
 """Responses of one batch: name of the layer to (batch, units) float32."""
 
-BATCH = 8
-"""Stimuli per batch by default: larger ones are hardly faster on a CPU and need more memory."""
+ACCELERATOR_BATCH = 32
+MOST_PER_BATCH = 64
+CACHE_BYTES = 8 * 2**20
+"""Room for the largest output of a batch: what is still in the processor's cache is cheap to reduce."""
 
 
 class _Enough(BaseException):
@@ -163,8 +165,19 @@ def _exact(where: torch.device) -> contextlib.AbstractContextManager[Any]:
     return contextlib.nullcontext()
 
 
-def batches(network: Network, pictures: Iterable[np.ndarray], size: int = BATCH) -> Iterator[torch.Tensor]:
+def batch_size(network: Network, where: torch.device | None = None) -> int:
+    """Return how many stimuli to run at once: on a CPU so many that the largest output stays in its cache."""
+    if (where or device()).type != "cpu":
+        return ACCELERATOR_BATCH
+    largest = max((layer.units for layer in network.layers), default=1)
+    return min(max(CACHE_BYTES // (4 * largest), 1), MOST_PER_BATCH)
+
+
+def batches(
+    network: Network, pictures: Iterable[np.ndarray], size: int | None = None
+) -> Iterator[torch.Tensor]:
     """Preprocess pictures, (height, width, 3) uint8, and hand them out in batches of at most ``size``."""
+    size = size or batch_size(network)
     group: list[np.ndarray] = []
     for picture in pictures:
         group.append(picture)
@@ -252,7 +265,7 @@ def forecast(
     units = {layer.name: reduce.units(layer) for layer in layers}
     kept = 4 * sum(units.values())
     largest = max((layer.units for layer in network.layers), default=0)
-    working = min(BATCH, n_stimuli) * (kept + 3 * 4 * largest)
+    working = min(batch_size(network, where), n_stimuli) * (kept + 3 * 4 * largest)
     return Forecast(n_stimuli * kept, working, n_stimuli * _seconds(network, layers, reduce, where), units)
 
 

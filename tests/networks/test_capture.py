@@ -167,6 +167,12 @@ def test_batches_of_pictures(network):
     assert sizes == [2, 2, 1]
 
 
+def test_batches_are_as_large_as_the_cache_allows(network):
+    assert capturing.batch_size(network, CPU) == capturing.MOST_PER_BATCH
+    large = wrapped(nn.Sequential(nn.Conv2d(3, 16, 3, padding=1)), (3, 256, 256))
+    assert capturing.batch_size(large, CPU) == 2  # 16 × 256 × 256 × 4 bytes = 4 MiB each
+
+
 def test_progress_is_told_and_cancel_comes_through(network, batch):
     layers = networks.select(network.layers, ["head"])
     told = []

@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dashboard import errors
+from dashboard.methods import wide
 from dashboard.methods.condensed import condense, n_stimuli, pair_indices, rank_transform, square
 
 if TYPE_CHECKING:
@@ -60,6 +61,15 @@ BLOCK = 256
 """Rows per block: only blocks on and above the diagonal are multiplied."""
 
 FEW_STIMULI = 4
+WIDE_VALUES = 1 << 24
+"""Patterns of more values (128 MB in float64) are read block by block where the metric allows it."""
+
+WITHOUT = {
+    "correlation": "have the same response in all units",
+    "cosine": "have no response in any unit",
+}
+"""What is wrong with a pattern for which a metric is undefined."""
+
 CHUNK_VALUES = 2_000_000
 
 
@@ -99,18 +109,11 @@ class _Data:
     folds: np.ndarray | None
     precision: torch.Tensor | None
     resolution: float
-    overwrite: bool = False
 
     @property
     def mean(self) -> torch.Tensor:
         """Mean pattern of every stimulus, (n_stimuli, n_units)."""
         return self.repeats[0] if len(self.repeats) == 1 else self.repeats.mean(0)
-
-    def centred(self, axis: int) -> torch.Tensor:
-        """Return the mean patterns (n_stimuli, n_units) less their mean over one axis."""
-        patterns = self.mean
-        mean = patterns.mean(axis, keepdim=True)
-        return patterns.sub_(mean) if self.overwrite else patterns - mean
 
     def halves(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Return per fold the mean over all other repeats and its own mean, both (n_stimuli, n_units)."""
@@ -127,7 +130,6 @@ def dissimilarities(
     *,
     folds: Sequence[Any] | np.ndarray | None = None,
     precision: Any = None,
-    overwrite: bool = False,
 ) -> torch.Tensor:
     """Compute the condensed RDM of response patterns.
 
@@ -142,8 +144,6 @@ def dissimilarities(
         ``poisson`` they switch cross-validation on.
     precision : array_like (n_units, n_units) or (n_units,), optional
         Noise precision (inverse covariance) for mahalanobis and crossnobis; default: identity.
-    overwrite : bool
-        Allow float64 ``patterns`` to be changed in place, which halves the memory of a large layer.
 
     Returns
     -------
@@ -160,20 +160,60 @@ def dissimilarities(
     if metric not in METRICS:
         raise errors.unknown("metric", metric, METRICS)
     entry = METRICS[metric]
+    if metric in wide.METRICS and folds is None and precision is None and _is_wide(patterns):
+        return _wide(patterns, metric)
     values, resolution = responses(patterns)
     n_repeats, n, n_units = values.shape
     if n < FEW_STIMULI:
-        pairs = n * (n - 1) // 2
-        errors.caution(
-            "few-stimuli", f"Only {n} stimuli: the RDM has {pairs} value{'s' if pairs > 1 else ''}."
-        )
+        _tell_few(n)
     labels = _fold_numbers(folds, n_repeats, entry, metric)
     if entry.non_negative and bool((values < 0).any()):
         count = int((values < 0).sum())
         message = f"The metric {metric} is for counts and rates, but {count} responses are negative."
         raise errors.InputError(message, "Choose another metric, or give responses that are not normalised.")
-    data = _Data(values, labels, _precision(precision, n_units, entry, metric), resolution, overwrite)
+    data = _Data(values, labels, _precision(precision, n_units, entry, metric), resolution)
     return entry.compute(data)
+
+
+def _tell_few(n: int) -> None:
+    pairs = n * (n - 1) // 2
+    errors.caution("few-stimuli", f"Only {n} stimuli: the RDM has {pairs} value{'s' if pairs > 1 else ''}.")
+
+
+def _is_wide(patterns: Any) -> bool:
+    """Tell whether a float64 copy of the patterns would be large, and they can be read block by block."""
+    native = isinstance(patterns, np.ndarray) and patterns.ndim == 2 and patterns.dtype.isnative
+    return native and patterns.dtype.kind == "f" and len(patterns) > 1 and patterns.size > WIDE_VALUES
+
+
+def _wide(patterns: np.ndarray, metric: str) -> torch.Tensor:
+    """Answer `dissimilarities` for many units, (n_stimuli, n_units), block by block."""
+    import torch
+
+    n, n_units = patterns.shape
+    mean = wide.row_means(patterns)
+    if not bool(torch.isfinite(mean).all()):
+        _refuse_not_finite(torch.from_numpy(patterns)[None])
+    if n < FEW_STIMULI:
+        _tell_few(n)
+    if metric in ("euclidean", "sqeuclidean"):
+        products = wide.gram(patterns, _less_column_means)
+        found = wide.squared_distances(patterns, products, _less_column_means, NEAR) / n_units
+        return found if metric == "sqeuclidean" else found.sqrt()
+    shift = mean[:, None] if metric == "correlation" else torch.zeros(n, 1, dtype=torch.float64)
+    products = wide.gram(patterns, lambda block: block - shift)
+    smallest = max(1e-8, float(np.finfo(patterns.dtype).eps)) * shift[:, 0].abs()
+    norms = _norms(products.diagonal().sqrt(), smallest, n_units, WITHOUT[metric])
+    cosines = (products / (norms[:, None] * norms)).fill_diagonal_(1.0)
+    found = (
+        wide.squared_distances(patterns, cosines, lambda block: (block - shift) / norms[:, None], NEAR) / 2
+    )
+    i, j = (torch.from_numpy(index) for index in pair_indices(n))
+    return torch.where(torch.isnan(norms[i] + norms[j]), torch.nan, found)
+
+
+def _less_column_means(block: torch.Tensor) -> torch.Tensor:
+    return block - block.mean(0)
 
 
 # --- input ------------------------------------------------------------------------------------------------
@@ -302,26 +342,23 @@ def _precision(precision: Any, n_units: int, entry: Metric, metric: str) -> torc
 
 def _correlation(data: _Data) -> torch.Tensor:
     # A spread below the rounding of its own mean is a constant pattern.
-    smallest = data.resolution * data.mean.mean(1).abs()
-    return _angles(data.centred(1), smallest, "have the same response in all units")
+    patterns = data.mean
+    mean = patterns.mean(1, keepdim=True)
+    smallest = data.resolution * mean[:, 0].abs()
+    return _angles(patterns - mean, smallest, WITHOUT["correlation"])
 
 
 def _cosine(data: _Data) -> torch.Tensor:
     import torch
 
-    return _angles(
-        data.mean, torch.zeros(len(data.mean), dtype=torch.float64), "have no response in any unit"
-    )
+    return _angles(data.mean, torch.zeros(len(data.mean), dtype=torch.float64), WITHOUT["cosine"])
 
 
 def _angles(rows: torch.Tensor, smallest: torch.Tensor, what: str) -> torch.Tensor:
     """Return 1 - cosine of all pairs of rows; undefined where the root mean square is too small."""
     import torch
 
-    norms = torch.linalg.vector_norm(rows, dim=1)
-    undefined = norms <= smallest * rows.shape[1] ** 0.5
-    _tell_constant(undefined.numpy(), what)
-    norms = torch.where(undefined, torch.nan, norms)
+    norms = _norms(torch.linalg.vector_norm(rows, dim=1), smallest, rows.shape[1], what)
 
     def finish(products: torch.Tensor, i: torch.Tensor, j: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         distance = 1 - products / (norms[i] * norms[j])
@@ -332,6 +369,15 @@ def _angles(rows: torch.Tensor, smallest: torch.Tensor, what: str) -> torch.Tens
         return torch.linalg.vecdot(gap, gap) / 2
 
     return _pairs(rows, rows, finish, direct)
+
+
+def _norms(norms: torch.Tensor, smallest: torch.Tensor, n_units: int, what: str) -> torch.Tensor:
+    """Return the norms, NaN where the root mean square is not above ``smallest``, and say which."""
+    import torch
+
+    undefined = norms <= smallest * n_units**0.5
+    _tell_constant(undefined.numpy(), what)
+    return torch.where(undefined, torch.nan, norms)
 
 
 def _tell_constant(undefined: np.ndarray, what: str) -> None:
@@ -350,8 +396,8 @@ def _tell_constant(undefined: np.ndarray, what: str) -> None:
 
 
 def _sqeuclidean(data: _Data) -> torch.Tensor:
-    centred = data.centred(0)
-    return _contrasts([(centred, centred)], None, centred=True)
+    mean = data.mean
+    return _contrasts([(mean, mean)], None)
 
 
 def _euclidean(data: _Data) -> torch.Tensor:
@@ -379,10 +425,7 @@ def _poisson(data: _Data) -> torch.Tensor:
 
 
 def _contrasts(
-    terms: list[tuple[torch.Tensor, torch.Tensor]],
-    precision: torch.Tensor | None,
-    *,
-    centred: bool = False,
+    terms: list[tuple[torch.Tensor, torch.Tensor]], precision: torch.Tensor | None
 ) -> torch.Tensor:
     """Return the mean over terms (t, h) of (t_i - t_j)' A (h_i - h_j) / p for all pairs of stimuli.
 
@@ -393,7 +436,7 @@ def _contrasts(
 
     # Same patterns on both sides and a symmetric precision make k symmetric: one product, doubled.
     symmetric = len(terms) == 1 and terms[0][0] is terms[0][1]
-    right = terms[0][1] if centred else _side([h for _, h in terms], None)
+    right = _side([h for _, h in terms], None)
     left = right if symmetric and precision is None else _side([t for t, _ in terms], precision)
     scale = 1.0 / right.shape[1]
     own = torch.linalg.vecdot(left, right)

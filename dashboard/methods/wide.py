@@ -75,7 +75,7 @@ def squared_distances(
     centre: Callable[[torch.Tensor], torch.Tensor],
     near: float,
 ) -> torch.Tensor:
-    """Return condensed squared distances (n_pairs,), those below ``near`` of the norms by direct difference."""
+    """Return condensed squared distances (n_pairs,); those below ``near`` of the norms the direct way."""
     import torch
 
     i, j = (torch.from_numpy(index) for index in pair_indices(len(products)))

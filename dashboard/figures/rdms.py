@@ -229,6 +229,63 @@ def _mean(values: np.ndarray) -> float:
     return float(values.mean()) if values.size else math.nan
 
 
+def separation(panel: Matrix) -> float:
+    """Return how often a pair of different categories is less alike than a pair of the same one.
+
+    Returns
+    -------
+    float
+        Share of all comparisons of two such pairs, ties counted half: the area under the ROC curve
+        (D. Bamber, 1975); 0.5 is chance, NaN when there are no such pairs.
+    """
+    from scipy.stats import rankdata
+
+    rows, columns = np.triu_indices(len(panel.labels), 1)
+    values = panel.values[rows, columns].astype(np.float64)
+    groups = np.array(panel.categories)
+    finite = np.isfinite(values)
+    between = (groups[rows] != groups[columns])[finite]
+    n_between, n_within = int(between.sum()), int((~between).sum())
+    if not n_between or not n_within:
+        return math.nan
+    ranks = rankdata(values[finite])
+    return float((ranks[between].sum() - n_between * (n_between + 1) / 2) / (n_between * n_within))
+
+
+def verdict(rdm_ds: xr.Dataset | None, area_ds: xr.Dataset | None = None) -> str:
+    """Sum up in a sentence where the categories of the stimuli stand apart most, layers first, areas beside.
+
+    The sentence describes these stimuli and claims nothing about others, so that it has no interval.
+
+    Raises
+    ------
+    InputError
+        When there is nothing to draw, or the stimuli of the answers do not match.
+    """
+    panels = matrices(rdm_ds, area_ds, order="given")
+    start = "Simulated recording: " if area_ds is not None and answers.simulated(area_ds) else ""
+    shares = {p.title: separation(p) for p in panels}
+    main = [p for p in panels if p.role == panels[0].role]
+    known = [p for p in main if math.isfinite(shares[p.title])]
+    if not known:
+        return start + matrix_alt(panels[0])
+    best = max(known, key=lambda p: shares[p.title])
+    what = "layer" if best.role == "network" else "area"
+    if shares[best.title] <= 0.5:
+        return f"{start}In no {what} are stimuli of different categories less alike than those of the same."
+    head = f"Categories stand apart {'most ' if len(known) > 1 else ''}in {best.title}"
+    beside = ", ".join(
+        f"{p.title} {100 * shares[p.title]:.0f} %"
+        for p in panels
+        if p.role != best.role and math.isfinite(shares[p.title])
+    )
+    share = f"{100 * shares[best.title]:.0f} % of comparisons" + (f" ({beside})" if beside else "")
+    return (
+        f"{start}{head}: of these {len(best.labels)} stimuli, two of different categories are less alike "
+        f"than two of the same in {share}; chance is 50 %."
+    )
+
+
 def matrix_alt(panel: Matrix) -> str:
     """Say what one matrix shows, for those who cannot see it."""
     rows, columns = np.triu_indices(len(panel.labels), 1)
@@ -430,11 +487,7 @@ def map_chart(
     """
     import altair as alt
 
-    names = answers.names(map_ds, "stimulus")
-    pictured = thumbnails is not None and len(names) <= PICTURE_LIMIT and all(n in thumbnails for n in names)
-    pictures = (
-        {n: raster.data_uri(raster.png(thumbnails[n])) for n in names} if pictured and thumbnails else {}
-    )
+    pictures = _pictures(map_ds, thumbnails)
     panels = [_one_map(map_ds, k, pictures, dark, side) for k in range(map_ds.sizes["source"])]
     chart = theme.joined(alt.concat, *panels, columns=columns, spacing=20).properties(
         title=alt.TitleParams(
@@ -442,9 +495,35 @@ def map_chart(
             subtitle="Near means alike. Each map fills its panel: compare distances within a map only.",
         )
     )
-    if pictures:  # once for all maps
+    return theme.style(_with_pictures(chart, pictures), dark)
+
+
+def map_charts(
+    map_ds: xr.Dataset,
+    thumbnails: Mapping[str, np.ndarray] | None = None,
+    *,
+    dark: bool = False,
+    side: int = 260,
+) -> list[Any]:
+    """Return one map per layer or area, for pages that wrap them to the screen; see `map_chart`."""
+    pictures = _pictures(map_ds, thumbnails)
+    panels = [_one_map(map_ds, k, pictures, dark, side) for k in range(map_ds.sizes["source"])]
+    return [theme.style(_with_pictures(panel, pictures), dark) for panel in panels]
+
+
+def _pictures(map_ds: xr.Dataset, thumbnails: Mapping[str, np.ndarray] | None) -> dict[str, str]:
+    """Return an address per stimulus that holds its picture; none where dots are drawn instead."""
+    names = answers.names(map_ds, "stimulus")
+    if thumbnails is None or len(names) > PICTURE_LIMIT or any(name not in thumbnails for name in names):
+        return {}
+    return {name: raster.data_uri(raster.png(thumbnails[name])) for name in names}
+
+
+def _with_pictures(chart: Any, pictures: Mapping[str, str]) -> Any:
+    """Put the pictures into the chart once, for all maps in it."""
+    if pictures:
         chart.datasets = {"pictures": [{"stimulus": n, "image": u} for n, u in pictures.items()]}
-    return theme.style(chart, dark)
+    return chart
 
 
 def _points(map_ds: xr.Dataset, k: int) -> list[dict[str, Any]]:

@@ -174,6 +174,48 @@ def test_map_chart_shows_pictures_when_few_and_dots_when_many():
     assert "data:image/png" not in json.dumps(rdms.map_chart(samples.plane(many, 1), thumbnails).to_dict())
 
 
+def test_single_maps_are_those_of_the_whole():
+    ds = samples.plane(20, 2)
+    thumbnails = dict(zip(samples.stimulus_names(20), samples.pictures(20), strict=True))
+    whole = rdms.map_chart(ds, thumbnails).to_dict()["concat"]
+    for panel, chart in zip(whole, rdms.map_charts(ds, thumbnails), strict=True):
+        spec = chart.to_dict()
+        assert spec["data"] == panel["data"]
+        assert len(spec["datasets"]["pictures"]) == 20
+    assert [c.to_dict()["mark"]["type"] for c in rdms.map_charts(ds)] == ["point", "point"]
+
+
+def test_separation_is_the_share_of_comparisons():
+    """Two categories of two: within 0.2 and 0.6, between 0.4, 0.5, 0.6, 0.7: 5.5 of 8 comparisons."""
+    ds = samples.rdm(4, 1).assign_coords(category=("stimulus", ["a", "a", "b", "b"]))
+    ds["rdm"].values[0] = [0.2, 0.4, 0.5, 0.6, 0.7, 0.6]
+    assert rdms.separation(rdms.matrices(ds)[0]) == pytest.approx(5.5 / 8)
+    assert rdms.verdict(ds) == (
+        "Categories stand apart in features.0: of these 4 stimuli, two of different categories are less "
+        "alike than two of the same in 69 % of comparisons; chance is 50 %."
+    )
+    ds["rdm"].values[0] = [0.9, 0.1, 0.1, 0.1, 0.1, 0.9]
+    assert rdms.verdict(ds).startswith("In no layer are stimuli of different categories less alike")
+
+
+def test_verdict_names_the_best_layer_and_the_areas_beside():
+    ds, areas = samples.rdm(20, 3), samples.area_rdm(20)
+    panels = rdms.matrices(ds, areas)
+    shares = {p.title: rdms.separation(p) for p in panels}
+    best = max(samples.layer_names(3), key=lambda name: shares[name])
+    text = rdms.verdict(ds, areas)
+    assert f"stand apart most in {best}:" in text
+    assert f"in {100 * shares[best]:.0f} % of comparisons" in text
+    assert f"human IT {100 * shares['human IT']:.0f} %" in text
+    areas.attrs["simulated"] = "yes"
+    assert rdms.verdict(None, areas).startswith("Simulated recording: Categories stand apart most in ")
+
+
+def test_verdict_without_categories_tells_the_ends():
+    ds = samples.rdm(5, 2).drop_vars("category")
+    assert rdms.verdict(ds) == rdms.matrix_alt(rdms.matrices(ds)[0])
+
+
 def test_sprite_holds_every_tile():
     thumbnails = samples.pictures(7, 16)
     packed = raster.sprite(thumbnails, columns=3)

@@ -15,9 +15,10 @@ from dashboard import errors
 from dashboard.methods.condensed import condense, square
 
 RESTARTS = 3
-"""Random starts of metric scaling, beside the classical one."""
+"""Random starts of metric scaling, beside the classical one, for up to `RESTART_LIMIT` stimuli."""
 
-MAX_STEPS, TOLERANCE = 1000, 1e-9
+RESTART_LIMIT = 200
+MAX_STEPS, TOLERANCE = 500, 1e-7
 OPTIMAL_ORDER_LIMIT = 500
 """Above so many stimuli the best order of the leaves takes too long, and the plain one is used."""
 
@@ -75,7 +76,8 @@ def metric(condensed: Any, n_axes: int = 2, seed: int = 0) -> tuple[np.ndarray, 
     start = _principal(matrix, n_axes)[0]
     scale = float(matrix.std()) or 1.0
     starts = [start + 1e-6 * scale * rng.standard_normal(start.shape)]  # noise frees axes that are all 0
-    starts += [scale * rng.standard_normal(start.shape) for _ in range(RESTARTS)]
+    restarts = RESTARTS if len(matrix) <= RESTART_LIMIT else 0
+    starts += [scale * rng.standard_normal(start.shape) for _ in range(restarts)]
     found = [smacof(matrix, one)[0] for one in starts]
     best = min(found, key=lambda positions: stress(matrix, positions))
     turned = best @ np.linalg.svd(best, full_matrices=False)[2].T

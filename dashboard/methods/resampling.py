@@ -475,7 +475,7 @@ class _Tau:
         self.x, self.y = measures.ranks(models, None), measures.ranks(subjects, None)
         self.i, self.j, self.measure = i, j, measure
         self.fast = len(i) <= self.LARGEST
-        self.chunk = int(np.clip(400_000 // (len(i) * max(1, len(models) * len(subjects))), 1, 32))
+        self.chunk = int(np.clip(4_000_000 // (len(i) * max(1, len(models) * len(subjects))), 1, 32))
         self.pairs: dict[tuple[int, int], _Discordance] = {}
 
     def sample(self, counts: np.ndarray) -> Sample:

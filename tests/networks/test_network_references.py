@@ -235,3 +235,14 @@ def test_another_class_head_is_told_and_can_be_asked_for(homolog_home):
     assert network.labels == tuple(f"class {i}" for i in range(7))
     for key, value in source.state_dict().items():
         assert torch.equal(network.module.state_dict()[key], value)
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v3_small", "regnet_y_400mf"])
+def test_weights_put_into_a_network_without_memory_give_the_same_outputs(name):
+    """RegNet cannot be built without memory, so it goes the other way."""
+    build = zoo._builder(name, zoo._published(name, "DEFAULT"), 1000)
+    source = build().eval()
+    filled = zoo._filled(build, {k: v.clone() for k, v in source.state_dict().items()}, "w", name).eval()
+    x = torch.randn((1, 3, 64, 64), generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        assert torch.equal(filled(x), source(x))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
-from urllib.parse import parse_qsl, quote
+from urllib.parse import quote, unquote
 
 from dashboard.errors import InputError, unknown
 
@@ -69,7 +69,7 @@ class Reference:
         """Read a finite numeric option, between ``low`` and ``high``."""
         text = self.options.get(name)
         if text is None:
-            return default
+            return float(default)
         try:
             value = float(text)
         except ValueError:
@@ -95,7 +95,10 @@ def parse(text: str) -> Reference:
         raise InputError(
             message, "Write NAME or NAME?option=value, such as torchvision:resnet18?untrained&seed=0."
         )
-    pairs = parse_qsl(query, keep_blank_values=True)
+    # Not parse_qsl: it reads a plus sign, which file names may hold, as a blank.
+    pairs = [
+        (unquote(k), unquote(v)) for k, _, v in (part.partition("=") for part in query.split("&") if part)
+    ]
     names = [k for k, _ in pairs]
     if len(set(names)) < len(names):
         message = f'"{text}" gives an option twice.'

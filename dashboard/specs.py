@@ -216,13 +216,6 @@ def _checked(value: Any, hint: Any, kind: str, name: str) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CatalogueSpec(Spec):
-    """Which networks, stimuli and recordings can be opened here?"""
-
-    kind: ClassVar[str] = "catalogue"
-
-
-@dataclass(frozen=True, kw_only=True)
 class NetworkSpec(Spec):
     """What is this network: its layers, shapes and parameters?"""
 

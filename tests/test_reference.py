@@ -20,6 +20,11 @@ def test_round_trip(name, options):
     assert parse(str(reference)).name == name
 
 
+def test_a_plus_sign_stays_a_plus_sign():
+    assert parse("zip:a?n=1+2").options["n"] == "1+2"
+    assert str(parse("zip:a?n=1+2")) == "zip:a?n=1+2"
+
+
 def test_scheme_and_rest():
     reference = parse("torchvision:resnet18?weights=a/b.safetensors&untrained&seed=3")
     assert (reference.scheme, reference.rest) == ("torchvision", "resnet18")

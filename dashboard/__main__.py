@@ -1,0 +1,245 @@
+"""The command line: the same answers as the app, in a file.
+
+Exit status: 0 done, 1 the computation failed, 2 something given cannot be used, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import logging
+import os
+import sys
+import time
+import typing
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dashboard import __version__, errors, progress, specs
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+OPTION_HELP = {
+    "network": "network reference, such as bundled:tilt_cnn or torchvision:resnet18?weights=FILE",
+    "stimuli": "stimulus reference, such as gratings or folder:PICTURES",
+    "recording": "recording, such as kriegeskorte92 or simulated-v1",
+    "layers": "names, patterns such as features.*, or all, separated by commas (default: about eight)",
+    "areas": "area names, separated by commas (default: every area)",
+    "metric": "dissimilarity between two activation patterns",
+    "measure": "similarity between two RDMs",
+    "reducer": "what is kept of each layer: all, spatial-mean, subset?n=4096 or projection?n=1024",
+    "resample": "what the bootstrap draws again: stimuli, subjects, both, or dual (both, corrected)",
+    "bootstrap": "number of bootstrap samples",
+    "seed": "seed of the random numbers; the same seed gives the same bytes",
+}
+ANSWER_VERBS = {
+    "describe": ("network", "layers, shapes and parameters of a network"),
+    "rdm": ("rdm", "dissimilarity matrix of each layer"),
+    "brain": ("brain", "similarity of each layer with each brain area"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.DEBUG if options.debug else logging.ERROR)
+    try:
+        return int(options.run(options) or 0)
+    except errors.HomologError as error:
+        return _say(str(error), error.exit_status, options.debug)
+    except KeyboardInterrupt:
+        return _say("Interrupted. What was finished is stored; the same command goes on from there.", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception:  # the promise is one sentence, whatever happens
+        if options.debug:
+            raise
+        return _say("Something failed that we did not foresee. Run again with --debug and report it.", 1)
+
+
+def _say(sentence: str, status: int, debug: bool = False) -> int:
+    if debug and sys.exc_info()[0] is not None:
+        logging.getLogger(__name__).exception("details")
+    sys.stderr.write(f"homolog: {sentence}\n")
+    return status
+
+
+# --- the grammar -------------------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m dashboard", description="What did a network learn, and does a brain agree?"
+    )
+    parser.add_argument("--version", action="version", version=f"homolog {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show the details of an error")
+    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
+    app = verbs.add_parser("app", help="open the app in the browser")
+    app.add_argument("--port", type=int, default=8501)
+    app.set_defaults(run=_app)
+    for verb, (kind, sentence) in ANSWER_VERBS.items():
+        sub = verbs.add_parser(verb, help=sentence, description=sentence[0].upper() + sentence[1:] + ".")
+        _add_spec_options(sub, specs.KINDS[kind])
+        _add_output_options(sub)
+        sub.set_defaults(run=_answer, spec=specs.KINDS[kind])
+    fetch = verbs.add_parser("fetch", help="download a recording of the catalogue, by checksum")
+    fetch.add_argument("name", help="such as kriegeskorte92")
+    fetch.set_defaults(run=_fetch)
+    run = verbs.add_parser("run", help="answer any spec, as a page exported it")
+    run.add_argument("spec_file", metavar="SPEC.json", type=Path)
+    _add_output_options(run)
+    run.set_defaults(run=_run_file)
+    return parser
+
+
+def _add_spec_options(parser: argparse.ArgumentParser, cls: type[specs.Spec]) -> None:
+    """One option per field of the spec; the network, which every verb is about, stands first."""
+    for field in dataclasses.fields(cls):
+        hint = typing.get_type_hints(cls)[field.name]
+        help_text = OPTION_HELP[field.name]
+        if field.name == "network":
+            parser.add_argument("network", metavar="NETWORK", help=help_text)
+        elif field.default is dataclasses.MISSING:
+            parser.add_argument(f"--{field.name}", required=True, help=help_text)
+        elif typing.get_origin(hint) is typing.Literal:
+            choices = typing.get_args(hint)
+            parser.add_argument(
+                f"--{field.name}",
+                metavar=field.name.upper(),
+                help=f"{help_text}: {', '.join(choices)} (default: {field.default})",
+            )
+        else:
+            shown = "" if field.default == () else f" (default: {field.default})"
+            parser.add_argument(f"--{field.name}", help=help_text + shown)
+
+
+def _add_output_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="file to write: .csv .nc .json .png .svg .pdf .html (default: a table on the terminal)",
+    )
+    parser.add_argument("--scheduler", help="address of a Dask scheduler to compute on")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+# --- the commands ------------------------------------------------------------------------------------------
+
+
+def _app(options: argparse.Namespace) -> int:
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        "streamlit_app.py",
+        "--server.port",
+        str(options.port),
+    ]
+    os.chdir(Path(__file__).resolve().parent.parent)
+    os.execv(sys.executable, command)
+
+
+def _answer(options: argparse.Namespace) -> None:
+    cls: type[specs.Spec] = options.spec
+    names = {f.name for f in dataclasses.fields(cls)}
+    query = {name: value for name, value in vars(options).items() if name in names and value is not None}
+    _compute_and_write(cls.from_query(query), options)
+
+
+def _run_file(options: argparse.Namespace) -> None:
+    try:
+        text = options.spec_file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise errors.InputError(
+            f"{options.spec_file.name} cannot be read as text.", "Give the JSON file that a page exported."
+        ) from error
+    _compute_and_write(specs.from_json(text), options)
+
+
+def _fetch(options: argparse.Namespace) -> None:
+    from dashboard import recordings
+
+    with _bar(quiet=False):
+        recordings.fetch(options.name, progress.report)
+    sys.stderr.write(f"{options.name} is here.\n")
+
+
+def _compute_and_write(spec: specs.Spec, options: argparse.Namespace) -> None:
+    from dashboard.figures import export
+
+    if options.out is not None:
+        export.ending_of(options.out)
+    with errors.collect_cautions() as given, _bar(options.quiet):
+        answer = _remote(spec, options.scheduler) if options.scheduler else _local(spec)
+    for caution in given:
+        sys.stderr.write(f"note: {caution.message}\n")
+    if options.out is None:
+        sys.stdout.write(export.table(answer).to_string(index=False) + "\n")
+        return
+    export.write(options.out, answer)
+    sys.stderr.write(f"Wrote {options.out}\n")
+
+
+def _local(spec: specs.Spec) -> xr.Dataset:
+    from dashboard.compute import compute
+
+    return compute(spec)
+
+
+def _remote(spec: specs.Spec, address: str) -> xr.Dataset:
+    from dashboard import compute, jobs
+
+    with jobs.connect(address) as engine:
+        answer = engine.answer(spec)
+    for caution in compute.cautions(answer):
+        errors.caution(caution.code, caution.message)
+    return answer
+
+
+# --- progress ----------------------------------------------------------------------------------------------
+
+
+class _Bar:
+    """One line on a terminal, rewritten at most ten times a second; silent elsewhere."""
+
+    width = 28
+
+    def __init__(self, stream: Any, quiet: bool) -> None:
+        self.stream = stream
+        self.shown = not quiet and stream.isatty()
+        self.last = 0.0
+
+    def __call__(self, fraction: float, phrase: str) -> None:
+        now = time.monotonic()
+        if not self.shown or (now - self.last < 0.1 and fraction < 1):
+            return
+        self.last = now
+        filled = round(self.width * fraction)
+        bar = "█" * filled + "░" * (self.width - filled)
+        self.stream.write(f"\r\x1b[K{bar} {fraction:4.0%} {phrase[:60]}")
+        self.stream.flush()
+
+    def clear(self) -> None:
+        if self.shown and self.last:
+            self.stream.write("\r\x1b[K")
+            self.stream.flush()
+
+
+@contextlib.contextmanager
+def _bar(quiet: bool) -> Iterator[None]:
+    """Show progress on standard error inside the block."""
+    bar = _Bar(sys.stderr, quiet)
+    try:
+        with progress.listening(bar):
+            yield
+    finally:
+        bar.clear()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""Which analysis answers which kind of spec; heavy modules are imported only when an analysis runs."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, cast
+
+from dashboard.specs import Spec
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Lane = Literal["short", "long"]
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """How one kind of spec is answered.
+
+    Attributes
+    ----------
+    module, function : str
+        Where the function ``(spec) -> xarray.Dataset`` lives.
+    version : int
+        Raised whenever the numbers change, so that stored answers of older code are not used.
+    lane : "short" or "long"
+        Whether a person waits for it between two clicks, or a bar is shown.
+    builds_on : tuple of str
+        Kinds of spec whose answers it asks for; their versions count too.
+    kept : bool
+        Whether the answer goes to the store (activations keep themselves, in chunks).
+    """
+
+    module: str
+    function: str
+    version: int
+    lane: Lane = "short"
+    builds_on: tuple[str, ...] = ()
+    kept: bool = True
+
+    def run(self, spec: Spec) -> xr.Dataset:
+        """Answer the spec."""
+        module = importlib.import_module(f"dashboard.analyses.{self.module}")
+        return cast("Callable[[Spec], xr.Dataset]", getattr(module, self.function))(spec)
+
+
+ANALYSES: dict[str, Analysis] = {
+    "stimuli": Analysis("sources", "stimulus_set", 1),
+    "recording": Analysis("sources", "recording", 1),
+    "network": Analysis("network", "layer_table", 1),
+    "activations": Analysis("activations", "activations", 1, lane="long", kept=False),
+    "rdm": Analysis("rdms", "network_rdms", 1, lane="long", builds_on=("activations",)),
+    "area-rdm": Analysis("rdms", "area_rdms", 1),
+    "map": Analysis("rdms", "stimulus_map", 1, builds_on=("rdm", "area-rdm")),
+    "brain": Analysis("brain", "compare", 1, lane="long", builds_on=("rdm", "area-rdm")),
+}
+"""Kind of spec -> its analysis. Adding one is a function and a line here."""
+
+
+def versions(kind: str) -> dict[str, int]:
+    """Return the versions of an analysis and of all that it builds on."""
+    return dict(sorted(_versions(kind)))
+
+
+def _versions(kind: str) -> Iterator[tuple[str, int]]:
+    analysis = ANALYSES[kind]
+    yield kind, analysis.version
+    for other in analysis.builds_on:
+        yield from _versions(other)

@@ -1,0 +1,157 @@
+"""Which layer of the network is most like each area of the brain?"""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from dashboard import recordings
+from dashboard.compute import compute
+from dashboard.errors import InputError, caution
+from dashboard.methods import rsa
+from dashboard.progress import part, report
+from dashboard.specs import AreaRdmSpec, BrainSpec, RdmSpec
+
+Values = dict[str, np.ndarray]
+
+
+def compare(spec: BrainSpec) -> xr.Dataset:
+    """Compare the RDMs of layers with the RDMs of areas, with noise ceilings and error bars.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dimensions area, layer, subject, sample; see `_one_area` for the variables.
+    """
+    if spec.bootstrap < 2:
+        raise InputError(
+            f"bootstrap must be at least 2, not {spec.bootstrap}.", "Use 1000 for a publication."
+        )
+    with part(0.0, 0.02):
+        area_answer = compute(AreaRdmSpec(recording=spec.recording, areas=spec.areas, metric=spec.metric))
+    with part(0.02, 0.7):
+        layer_answer = compute(_network_rdms(spec))
+    pairs = recordings.matching_pairs(list(layer_answer.stimulus.values), list(area_answer.stimulus.values))
+    models = layer_answer.rdm.values[:, pairs]
+    areas = list(area_answer.area.values)
+    found: list[Values] = []
+    for number, area in enumerate(areas):
+        with part(0.7 + 0.3 * number / len(areas), 0.7 + 0.3 * (number + 1) / len(areas)):
+            subjects = area_answer.rdm.sel(area=area).values
+            found.append(_one_area(models, subjects, spec, area))
+    return _labelled(spec, layer_answer, area_answer, areas, found)
+
+
+def _network_rdms(spec: BrainSpec) -> RdmSpec:
+    metric = spec.metric
+    if metric == "crossnobis":
+        # A network answers the same every time: without noise, crossnobis is the squared distance.
+        metric = "sqeuclidean"
+        caution(
+            "crossnobis-network",
+            "The network has no noise, so its layers use sqeuclidean, which crossnobis estimates.",
+        )
+    return RdmSpec(
+        network=spec.network,
+        stimuli=f"recording:{spec.recording}",
+        layers=spec.layers,
+        metric=metric,
+        reducer=spec.reducer,
+    )
+
+
+def _one_area(models: np.ndarray, subjects: np.ndarray, spec: BrainSpec, area: str) -> Values:
+    """Compare all layers with one area.
+
+    Parameters
+    ----------
+    models : (n_layers, n_pairs)
+    subjects : (n_subjects, n_pairs), rows of NaN where the area lacks a subject
+
+    Returns
+    -------
+    dict of ndarray
+        score, sem, ci_low, ci_high, p_zero, indistinguishable (n_layers,); subject_score (n_subjects,
+        n_layers); sample_score (n_samples, n_layers); ceiling_low, ceiling_high, n_subjects, n_stimuli ().
+    """
+    present = ~np.isnan(subjects).all(axis=1)
+    report(0.0, f"Comparing layers with {area}")
+    result = rsa.bootstrap(
+        models,
+        subjects[present],
+        spec.measure,
+        resample=spec.resample,
+        n=spec.bootstrap,
+        seed=spec.seed,
+        report=lambda fraction: report(fraction, f"Bootstrap for {area}"),
+    )
+    best = int(np.nanargmax(result.score)) if np.isfinite(result.score).any() else 0
+    subject_score = np.full((len(subjects), len(models)), np.nan)
+    subject_score[present] = result.subject_scores
+    same = [j == best or not result.distinguishable(best, j) for j in range(len(models))]
+    return {
+        "score": result.score,
+        "sem": result.sem,
+        "ci_low": result.ci[:, 0],
+        "ci_high": result.ci[:, 1],
+        "p_zero": result.p_zero,
+        "indistinguishable": np.array(same, dtype=np.int8),
+        "best": np.array(best),
+        "subject_score": subject_score,
+        "sample_score": result.scores,
+        "ceiling_low": np.array(result.ceiling[0]),
+        "ceiling_high": np.array(result.ceiling[1]),
+        "n_subjects": np.array(present.sum()),
+        "n_stimuli": np.array(result.n_stimuli),
+        "dof": np.array(result.dof),
+    }
+
+
+_DIMENSIONS = {
+    "score": ("area", "layer"),
+    "sem": ("area", "layer"),
+    "ci_low": ("area", "layer"),
+    "ci_high": ("area", "layer"),
+    "p_zero": ("area", "layer"),
+    "indistinguishable": ("area", "layer"),
+    "subject_score": ("area", "subject", "layer"),
+    "sample_score": ("area", "sample", "layer"),
+    "ceiling_low": ("area",),
+    "ceiling_high": ("area",),
+    "n_subjects": ("area",),
+    "n_stimuli": ("area",),
+    "dof": ("area",),
+}
+
+
+def _labelled(
+    spec: BrainSpec, layer_answer: xr.Dataset, area_answer: xr.Dataset, areas: list[str], found: list[Values]
+) -> xr.Dataset:
+    layers = layer_answer.layer.values
+    label = rsa.MEASURES[spec.measure].label
+    variables = {name: (dims, np.stack([f[name] for f in found])) for name, dims in _DIMENSIONS.items()}
+    answer = xr.Dataset(
+        variables,
+        coords={"area": areas, "layer": layers, "subject": area_answer.subject.values},
+        attrs={
+            "title": f"Similarity of the layers of {layer_answer.attrs['network_title']} "
+            f"to {area_answer.attrs['recording_title']}",
+            "network": spec.network,
+            "network_title": layer_answer.attrs["network_title"],
+            "recording": spec.recording,
+            "recording_title": area_answer.attrs["recording_title"],
+            "metric": spec.metric,
+            "measure": spec.measure,
+            "measure_label": label,
+            "reducer": spec.reducer,
+            "resample": spec.resample,
+            "bootstrap": spec.bootstrap,
+            "seed": spec.seed,
+            "simulated": area_answer.attrs["simulated"],
+            "device": layer_answer.attrs.get("device", "cpu"),
+        },
+    )
+    answer["best"] = ("area", [str(layers[int(f["best"])]) for f in found])
+    for name in ("score", "sem", "ci_low", "ci_high", "subject_score", "sample_score"):
+        answer[name].attrs["units"] = label
+    return answer

@@ -1,0 +1,180 @@
+"""Which stimuli does each layer, and each brain area, tell apart?"""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from dashboard import recordings
+from dashboard.analyses.activations import extract
+from dashboard.compute import compute
+from dashboard.errors import InputError, caution, unknown
+from dashboard.methods import mds, rdm
+from dashboard.progress import part, report
+from dashboard.recordings import Recording
+from dashboard.specs import AreaRdmSpec, MapSpec, RdmSpec
+
+
+def network_rdms(spec: RdmSpec) -> xr.Dataset:
+    """Return the RDM of each chosen layer.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``rdm`` (layer, pair) float64, condensed in scipy's `pdist` order, in the unit of the metric.
+    """
+    _refuse_fold_metric(spec.metric)
+    with part(0.0, 0.7):
+        extraction = extract(spec.network, spec.stimuli, spec.layers, spec.reducer)
+    values, n_units = [], []
+    for number, layer in enumerate(extraction.layers):
+        report(0.7 + 0.3 * number / len(extraction.layers), f"RDM of {layer.name}")
+        patterns = extraction.patterns(layer)
+        n_units.append(patterns.shape[1])
+        values.append(rdm.dissimilarities(patterns, spec.metric).numpy())
+        del patterns  # before the next layer comes: one of them may be a gigabyte
+    title = extraction.network.title
+    return xr.Dataset(
+        {
+            "rdm": (("layer", "pair"), np.stack(values), {"units": rdm.METRICS[spec.metric].unit}),
+            "n_units": ("layer", np.array(n_units)),
+        },
+        coords={
+            "layer": [layer.name for layer in extraction.layers],
+            "layer_kind": ("layer", [layer.kind for layer in extraction.layers]),
+            "stimulus": list(extraction.shown.names),
+            "category": ("stimulus", list(extraction.shown.categories)),
+        },
+        attrs={
+            "title": f"Dissimilarity of {len(extraction.shown)} stimuli in {title}",
+            "network": spec.network,
+            "network_title": title,
+            "stimuli": spec.stimuli,
+            "stimuli_title": extraction.shown.title,
+            "metric": spec.metric,
+            "reducer": spec.reducer,
+            "device": extraction.device,
+            "simulated": "no",
+        },
+    )
+
+
+def area_rdms(spec: AreaRdmSpec) -> xr.Dataset:
+    """Return the RDMs of each brain area, one per subject.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``rdm`` (area, subject, pair) float64, rows of NaN where an area lacks a subject; ``mean_rdm``
+        (area, pair), the mean over subjects.
+    """
+    recording = recordings.load(spec.recording)
+    areas = list(spec.areas or recording.areas)
+    for area in areas:
+        if area not in recording.areas:
+            raise unknown(f"area of {recording.title}", area, recording.areas)
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for number, area in enumerate(areas):
+        report(number / len(areas), f"RDMs of {area}")
+        found[area] = _subject_rdms(recording, area, spec.metric)
+    subjects = list(dict.fromkeys(name for rdms in found.values() for name in rdms))
+    n_pairs = len(next(iter(next(iter(found.values())).values())))
+    values = np.full((len(areas), len(subjects), n_pairs), np.nan)
+    for i, area in enumerate(areas):
+        for name, condensed in found[area].items():
+            values[i, subjects.index(name)] = condensed
+    given = all(area in recording.rdms for area in areas)
+    unit = recording.rdm_unit if given else rdm.METRICS[spec.metric].unit
+    if given and spec.metric != recording.rdm_metric:
+        caution(
+            "metric-of-recording",
+            f"{recording.title} was published as RDMs ({unit}); "
+            f"the chosen metric, {spec.metric}, applies to the network only.",
+        )
+    stimuli = recording.stimuli
+    return xr.Dataset(
+        {
+            "rdm": (("area", "subject", "pair"), values, {"units": unit}),
+            "mean_rdm": (("area", "pair"), np.nanmean(values, axis=1), {"units": unit}),
+            "n_subjects": ("area", [len(found[area]) for area in areas]),
+        },
+        coords={
+            "area": areas,
+            "subject": subjects,
+            "stimulus": list(recording.stimulus_names),
+            "category": ("stimulus", list(stimuli.categories) if stimuli else list(recording.stimulus_names)),
+        },
+        attrs={
+            "title": f"Dissimilarity of {len(recording.stimulus_names)} stimuli in {recording.title}",
+            "recording": spec.recording,
+            "recording_title": recording.title,
+            "metric": recording.rdm_metric if given else spec.metric,
+            "simulated": "yes" if recording.simulated else "no",
+        },
+    )
+
+
+def _subject_rdms(recording: Recording, area: str, metric: str) -> dict[str, np.ndarray]:
+    """Return subject -> condensed RDM (n_pairs,) of one area."""
+    if area in recording.rdms:
+        return dict(zip(recording.subjects[area], recording.rdms[area], strict=True))
+    found = {}
+    for name, responses in zip(recording.subjects[area], recording.responses[area], strict=True):
+        repeated = responses.ndim == 3
+        if metric == "crossnobis" and not repeated:
+            raise InputError(
+                f"{recording.title} has no repeats in {area}, and crossnobis compares repeats.",
+                "Choose another metric, such as correlation.",
+            )
+        folds = range(len(responses)) if repeated and metric in ("crossnobis", "poisson") else None
+        found[name] = rdm.dissimilarities(responses, metric, folds=folds).numpy()
+    return found
+
+
+def _refuse_fold_metric(metric: str) -> None:
+    if metric == "crossnobis":
+        raise InputError(
+            "crossnobis compares repeated measurements, and a network answers the same every time.",
+            "Choose sqeuclidean, which is what crossnobis estimates without noise.",
+        )
+
+
+def stimulus_map(spec: MapSpec) -> xr.Dataset:
+    """Place the stimuli in the plane so that distances approach the dissimilarities.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``position`` (source, stimulus, axis), in the unit of the dissimilarities; ``stress`` (source,),
+        Kruskal's stress-1 (Kruskal 1964). A source is a layer or an area.
+    """
+    with part(0.0, 0.7):
+        rdms = compute(spec.rdms)
+    by_layer = "layer" in rdms.dims
+    sources = list(rdms.layer.values if by_layer else rdms.area.values)
+    values = rdms.rdm.values if by_layer else rdms.mean_rdm.values
+    positions, stress = [], []
+    for number, condensed in enumerate(values):
+        report(0.7 + 0.3 * number / len(values), f"Placing the stimuli of {sources[number]}")
+        if spec.method == "classical":
+            placed, _ = mds.classical(condensed)
+            stress.append(mds.stress(rdm.square(condensed), placed))
+        else:
+            placed, found = mds.metric(condensed, seed=spec.seed)
+            stress.append(found)
+        positions.append(placed)
+    unit = (rdms.rdm if by_layer else rdms.mean_rdm).attrs["units"]
+    return xr.Dataset(
+        {
+            "position": (("source", "stimulus", "axis"), np.stack(positions), {"units": unit}),
+            "stress": ("source", np.array(stress)),
+        },
+        coords={"source": sources, "stimulus": rdms.stimulus.values, "category": rdms.category},
+        attrs={
+            "title": rdms.attrs["title"].replace("Dissimilarity", "Map", 1),
+            "method": spec.method,
+            "source_kind": "layer" if by_layer else "area",
+            "metric": rdms.attrs["metric"],
+            "simulated": rdms.attrs["simulated"],
+        },
+    )

@@ -11,6 +11,7 @@ say exactly (fixed-width text, Python's own numbers in attributes, order) and wh
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Mapping
@@ -55,7 +56,7 @@ def pack(answer: xr.Dataset, key: str = "", kind: str = "", title: str = "") -> 
     answer = _plain(answer.load())
     about = {"key": key, "kind": kind, "title": title, **_layout(answer)}
     text = json.dumps(about, ensure_ascii=True).encode()
-    body = bytes(_carrier(answer).to_netcdf(engine="h5netcdf")) + text + len(text).to_bytes(8, "little")
+    body = _netcdf(answer) + text + len(text).to_bytes(8, "little")
     packed = body + hashlib.sha256(body).digest() + MARK
     if not same(unpack(packed), answer):
         message = "Something in this answer does not survive a netCDF file."
@@ -169,20 +170,37 @@ def _layout(answer: xr.Dataset) -> dict[str, Any]:
     return {"variables": variables, "attrs": _freeze(dict(answer.attrs))}
 
 
-def _carrier(answer: xr.Dataset) -> xr.Dataset:
-    """Return the answer in types that netCDF has, readable by other programs."""
-    import xarray as xr
+def _netcdf(answer: xr.Dataset) -> bytes:
+    """Return a netCDF file for any reader, in the types that netCDF has.
 
-    def carried(variable: xr.Variable) -> xr.Variable:
-        values = np.asarray(variable.values)
-        code = values.dtype.char if values.dtype.char == "e" else values.dtype.kind
-        if code in _CARRIERS:
-            values = values.view(_CARRIERS[code])
-        return xr.Variable(variable.dims, values, _shown(variable.attrs))
+    Not by ``to_netcdf``: inside a Dask worker xarray takes a distributed lock for every file, which fails
+    for one in memory.
+    """
+    import h5netcdf
+    import h5py
 
-    coords = {name: carried(answer.variables[name]) for name in answer.coords}
-    data = {name: carried(answer.variables[name]) for name in answer.data_vars}
-    return xr.Dataset(data, coords, _shown(answer.attrs))
+    buffer = io.BytesIO()
+    with h5netcdf.File(buffer, "w") as file:
+        for dim, size in answer.sizes.items():
+            file.dimensions[str(dim)] = size
+        for name, variable in answer.variables.items():
+            values, attrs = np.asarray(variable.values), _shown(variable.attrs)
+            code = values.dtype.char if values.dtype.char == "e" else values.dtype.kind
+            if code in _CARRIERS:
+                values = values.view(_CARRIERS[code])
+            elif code == "b":
+                values, attrs = values.astype("i1"), {**attrs, "dtype": "bool"}  # xarray's convention
+            dtype = h5py.string_dtype() if code in "OU" else values.dtype
+            values = values.astype(object) if code in "OU" else values
+            dims = tuple(str(dim) for dim in variable.dims)
+            file.create_variable(str(name), dims, dtype, data=values if values.size else None).attrs.update(
+                attrs
+            )
+        others = [str(name) for name in answer.coords if name not in answer.dims]
+        file.attrs.update(_shown(answer.attrs))
+        if others and not any(" " in name for name in others) and "coordinates" not in answer.attrs:
+            file.attrs["coordinates"] = " ".join(others)
+    return buffer.getvalue()
 
 
 def _shown(attrs: Mapping[Any, Any]) -> dict[str, Any]:

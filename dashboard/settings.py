@@ -88,10 +88,19 @@ def scheduler() -> str | None:
         When ``HOMOLOG_SCHEDULER`` is not an address.
     """
     text = os.environ.get("HOMOLOG_SCHEDULER", "").strip()
-    if not text:
-        return None
+    return scheduler_address(text) if text else None
+
+
+def scheduler_address(text: str) -> str:
+    """Return ``text`` when it can be the address of a Dask scheduler.
+
+    Raises
+    ------
+    InputError
+        When it cannot.
+    """
     if not re.fullmatch(r"((tcp|tls|ws|wss|ucx)://)?[^\s/:]+:\d+|\S+\.json", text):
-        message = f'HOMOLOG_SCHEDULER is "{text}", which is not the address of a Dask scheduler.'
+        message = f'"{text}" is not the address of a Dask scheduler.'
         raise InputError(message, "Write it as tls://host:8786 or name a scheduler file that ends in .json.")
     return text
 

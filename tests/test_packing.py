@@ -80,6 +80,9 @@ def test_any_netcdf_reader_opens_it():
         assert seen.sel(layer="conv1").rdm[0] == 0.1
         assert list(seen.note.values) == ["", "größer ☃ 𝄞"]
         assert seen.attrs["title"] == "RDMs “of” a network"
+        assert seen.flag.dtype == bool
+        assert "layer_kind" in seen.coords
+        assert seen.sizes["nothing"] == 0
 
 
 def test_same_sees_every_difference():
@@ -141,7 +144,7 @@ def test_a_text_type_of_another_library_is_kept_as_text():
         np.array(["a", None], object),
         np.array([{}, 1], object),
         np.array(["a\0b"], object),
-        np.array([b"raw"]),
+        np.array([(1, 2.0)], "i4,f8"),
     ],
 )
 def test_what_cannot_be_kept_exactly_is_refused(values):

@@ -326,6 +326,7 @@ def test_default_follows_the_environment(homolog_home, tmp_path, monkeypatch):
     assert store.default().limit_bytes == settings.store_limit_bytes() == 10**6
 
 
+@pytest.mark.slow
 def test_twenty_kills():
     """The full hundred: ``python -m benchmarks.store_kills``."""
     command = [sys.executable, "-m", "benchmarks.store_kills", "--kills", "20"]

@@ -24,7 +24,6 @@ VERBS = {"network": "describe", "rdm": "rdm", "brain": "brain"}
 """Kinds of spec with a verb of their own on the command line; all others are run from a file."""
 
 LABELS = {
-    "catalogue": "Catalogue",
     "network": "Layers",
     "stimuli": "Stimuli",
     "recording": "Recording",

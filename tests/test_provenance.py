@@ -117,7 +117,6 @@ def test_titles_name_files_by_base_name():
     assert provenance.title(specs.MapSpec(rdms=RDM)) == "Map: bundled:tilt_cnn × gratings?n=8"
     assert provenance.shown("folder:/data/faces") == "folder:faces"
     assert provenance.shown(r"torchvision:alexnet?weights=C:\w\a.pt") == "torchvision:alexnet?weights=a.pt"
-    assert provenance.title(specs.CatalogueSpec()) == "Catalogue"
 
 
 def test_every_kind_has_a_label_and_every_choice_has_words():
@@ -143,6 +142,6 @@ def test_methods_text_says_what_was_done():
     text = provenance.methods_text(provenance.record(RDM, {}, 1))
     assert "the layers conv1, a b, reduced by spatial-mean" in text
     assert "bootstrap" not in text
-    assert provenance.methods_text(provenance.record(specs.CatalogueSpec(), {}, 1)).startswith(
+    assert provenance.methods_text(provenance.record(specs.NetworkSpec(network="n"), {}, 1)).startswith(
         "Computed with Homolog"
     )

@@ -1,4 +1,4 @@
-"""Stimuli: generated gratings, folders and zips of pictures, and the pictures of a recording.
+"""Stimuli: generated gratings, folders and zips of pictures, the pictures of a recording, and texts.
 
 ``load("gratings?orientations=8")`` gives a `Stimuli`, ``identity`` its digest without drawing; ``SOURCES`` is
 the registry. Nothing here imports torch.
@@ -70,14 +70,18 @@ class Entry:
     note: str
 
 
+_FILES = {".zip": "zip", ".txt": "text", ".csv": "text", ".tsv": "text"}
+"""Source that reads a file in the stimuli folder, by its ending."""
+
+
 def load(ref: str) -> Stimuli:
     """Load stimuli.
 
     Parameters
     ----------
     ref : str
-        ``gratings?…``, ``neuromatch-gratings?…``, ``objects?…``, ``folder:PATH``, ``zip:PATH`` or
-        ``recording:NAME``.
+        ``gratings?…``, ``neuromatch-gratings?…``, ``objects?…``, ``folder:PATH``, ``zip:PATH``,
+        ``recording:NAME`` or ``text:PATH?…``.
 
     Raises
     ------
@@ -110,9 +114,10 @@ def choices() -> list[Entry]:
         if entry.pictures:
             entries.append(Entry(f"recording:{entry.reference}", f"Pictures of {entry.title}", entry.note))
     for file in sorted(settings.home().glob("stimuli/*")):
-        kind = "folder" if file.is_dir() else file.suffix[1:].casefold()
-        if kind in ("folder", "zip") and not file.name.startswith("."):
-            entries.append(Entry(f"{kind}:{file.name}", file.name, f"your {kind} of pictures"))
+        kind = "folder" if file.is_dir() else _FILES.get(file.suffix.casefold(), "")
+        if kind and not file.name.casefold().startswith((".", "readme", "licence", "license")):
+            note = "your texts" if kind == "text" else f"your {kind} of pictures"
+            entries.append(Entry(str(Reference(f"{kind}:{file.name}")), file.name, note))
     return entries
 
 
@@ -200,6 +205,15 @@ SOURCES: dict[str, Source] = {
         options=(),
         load=_later("dashboard.stimuli.recorded", "load_recorded"),
         identify=_later("dashboard.stimuli.recorded", "identify_recorded"),
+    ),
+    "text": Source(
+        title="Texts",
+        description="Texts, one per line of a file or one per row of a CSV column.",
+        example="text:PATH?column=NAME&category=NAME",
+        options=("column", "category"),
+        load=_later("dashboard.stimuli.texts", "load_texts"),
+        identify=_later("dashboard.stimuli.texts", "identify_texts"),
+        files=True,
     ),
 }
 """Every source of stimuli by name; another one is two functions and an entry."""

@@ -68,7 +68,7 @@ def load_folder(reference: Reference) -> Stimuli:
         When there is no such folder, it holds no picture, or a file in it is not a picture that we read.
     """
     reference.check_options(())
-    root = _find(reference.rest, "folder")
+    root = find(reference.rest, "folder")
     members = [Member(path, _checked_reader(root / path)) for path in _folder_paths(root)]
     return _stimuli(reference, members, f'the folder "{root.name}"', _folder_digest(root))
 
@@ -76,7 +76,7 @@ def load_folder(reference: Reference) -> Stimuli:
 def identify_folder(reference: Reference) -> str:
     """Return the digest that `load_folder` gives: SHA-256 over the names and bytes of the pictures."""
     reference.check_options(())
-    return _folder_digest(_find(reference.rest, "folder"))
+    return _folder_digest(find(reference.rest, "folder"))
 
 
 def _folder_digest(root: Path) -> str:
@@ -109,7 +109,7 @@ def _checked_reader(path: Path) -> Callable[[], bytes]:
     expected = file_digest(path)
 
     def read() -> bytes:
-        data = _read(path)
+        data = read_bytes(path)
         if hashlib.sha256(data).hexdigest() != expected:
             message = f'"{path.name}" changed while it was being used.'
             raise InputError(message, "Start again once the folder no longer changes.")
@@ -130,7 +130,7 @@ def load_zip(reference: Reference) -> Stimuli:
         When it is no zip, has no picture, an unsafe, encrypted, repeated or damaged member, or over 512 MB.
     """
     reference.check_options(())
-    path = _find(reference.rest, "zip")
+    path = find(reference.rest, "zip")
     digest = _zip_digest(path)
     archive = _open_zip(path)
     infos = {_safe_member(info, path.name): info for info in _members(archive, path.name)}
@@ -146,7 +146,7 @@ def load_zip(reference: Reference) -> Stimuli:
 def identify_zip(reference: Reference) -> str:
     """Return the digest that `load_zip` gives: SHA-256 of the file's bytes and of how we read it."""
     reference.check_options(())
-    return _zip_digest(_find(reference.rest, "zip"))
+    return _zip_digest(find(reference.rest, "zip"))
 
 
 def _zip_digest(path: Path) -> str:
@@ -224,7 +224,7 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, loc
 def inside_roots(reference: Reference) -> bool:
     """Return whether the path lies in one of `settings.stimuli_roots`, links followed."""
     try:
-        path = _find(reference.rest, reference.scheme)
+        path = find(reference.rest, reference.scheme)
     except InputError:
         return False
     return any(path.is_relative_to(root.resolve()) for root in settings.stimuli_roots())
@@ -245,7 +245,8 @@ def _file_digest(path: str, size: int, mtime_ns: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """Return the bytes of a file, or say that it cannot be read."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -256,8 +257,8 @@ def _unreadable(path: Path) -> InputError:
     return InputError(f'"{path.name}" cannot be read.', "Check that it exists and that you may read it.")
 
 
-def _find(text: str, kind: str) -> Path:
-    """Find a path: as it stands, from the working folder, or in one of the folders for stimuli."""
+def find(text: str, kind: str) -> Path:
+    """Return a path: as it stands, from the working folder, or in one of the folders for stimuli."""
     if not text:
         message = f"{kind}: names no path."
         raise InputError(message, f"Write {kind}:PATH.")
@@ -265,7 +266,8 @@ def _find(text: str, kind: str) -> Path:
     for candidate in [path, *(root / path for root in settings.stimuli_roots())]:
         if candidate.is_dir() if kind == "folder" else candidate.is_file():
             return candidate.resolve()
-    message = f'There is no {kind} "{path.name}".'
+    what = "text file" if kind == "text" else kind
+    message = f'There is no {what} "{path.name}".'
     raise InputError(message, "Give its path from the working folder, or the whole path.")
 
 

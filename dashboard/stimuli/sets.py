@@ -1,4 +1,4 @@
-"""A stimulus set: pictures with unique names, categories, columns and a digest; drawn one at a time."""
+"""A stimulus set: pictures or texts with unique names, categories, columns and a digest."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -27,7 +27,7 @@ MOST_NAME_CHARACTERS = 200
 
 @dataclass(frozen=True, eq=False)
 class Stimuli:
-    """Pictures in a fixed order; two sets are equal when their digests are.
+    """Pictures or texts in a fixed order; two sets are equal when their digests are.
 
     Attributes
     ----------
@@ -48,7 +48,10 @@ class Stimuli:
     generated : bool
         True for pictures that were computed here, False for those that were given.
     draw : Callable
-        Takes a position, gives (height, width) float32 from 0 to 1, or (height, width, 3) uint8.
+        Takes a position, gives (height, width) float32 from 0 to 1, or (height, width, 3) uint8; of a text
+        a tile with its first words, for thumbnails.
+    texts : tuple of str
+        (n_stimuli,) the texts of a set of texts; empty for pictures.
     """
 
     reference: str
@@ -61,12 +64,14 @@ class Stimuli:
     columns: Mapping[str, np.ndarray] = field(default_factory=lambda: MappingProxyType({}))
     units: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     generated: bool = False
+    texts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = clean_names(self.names, self.title)
         categories = tuple(self.categories) or ("",) * len(names)
         columns = {name: np.asarray(values) for name, values in self.columns.items()}
-        lengths = {"category": len(categories), **{name: len(values) for name, values in columns.items()}}
+        lengths = {"text": len(self.texts)} if self.texts else {}
+        lengths |= {"category": len(categories), **{name: len(values) for name, values in columns.items()}}
         for name, length in lengths.items():
             if length != len(names):
                 message = f'"{name}" of {self.title} has {length} entries for {len(names)} stimuli.'
@@ -78,8 +83,41 @@ class Stimuli:
     def __len__(self) -> int:
         return len(self.names)
 
+    @property
+    def kind(self) -> Literal["image", "text"]:
+        """What the stimuli are; a network that reads the other kind cannot be shown them."""
+        return "text" if self.texts else "image"
+
+    def item(self, i: int) -> np.ndarray | str:
+        """Return what a network is given: the picture, (height, width, 3) uint8, or the text."""
+        return self.text(i) if self.texts else self.picture(i)
+
+    def text(self, i: int) -> str:
+        """Return text ``i``.
+
+        Raises
+        ------
+        InputError
+            When the stimuli are pictures.
+        """
+        if not self.texts:
+            message = f"The stimuli of {self.title} are pictures, not texts."
+            raise InputError(message, "Choose text stimuli, such as text:PATH.")
+        return self.texts[self._place(i)]
+
     def picture(self, i: int) -> np.ndarray:
-        """Return picture ``i``: (height, width, 3) uint8; grey is repeated over the channels."""
+        """Return picture ``i``: (height, width, 3) uint8; grey is repeated over the channels.
+
+        Raises
+        ------
+        InputError
+            When the stimuli are texts.
+        """
+        if self.texts:
+            raise self._no_pictures()
+        return self._coloured(i)
+
+    def _coloured(self, i: int) -> np.ndarray:
         drawn = self._drawn(i)
         if drawn.ndim == 3:
             return drawn
@@ -88,6 +126,8 @@ class Stimuli:
 
     def array(self, i: int) -> np.ndarray:
         """Return the luminance of picture ``i``: (height, width) float32 from 0 to 1."""
+        if self.texts:
+            raise self._no_pictures()
         drawn = self._drawn(i)
         if drawn.ndim == 2:
             return drawn.astype(np.float32, copy=False)
@@ -97,10 +137,10 @@ class Stimuli:
         return grey / np.float32(255)
 
     def thumbnail(self, i: int, size: int = 64) -> np.ndarray:
-        """Return picture ``i`` in small: (size, size, 3) uint8, fitted in and set on grey."""
+        """Return picture ``i`` (of a text its first words) in small: (size, size, 3) uint8, set on grey."""
         from PIL import Image  # here, so that listing stimuli needs no picture library
 
-        picture = Image.fromarray(self.picture(i))
+        picture = Image.fromarray(self._coloured(i))
         scale = size / max(picture.size)
         width, height = (max(1, round(side * scale)) for side in picture.size)
         small = picture.resize((width, height), Image.Resampling.LANCZOS)
@@ -131,15 +171,23 @@ class Stimuli:
             columns={name: values[order] for name, values in self.columns.items()},
             digest=self.digest if wanted == self.names else digest_of("subset", self.digest, wanted),
             draw=lambda i: draw(order[i]),
+            texts=tuple(self.texts[i] for i in order) if self.texts else (),
         )
 
     reorder = subset
 
     def _drawn(self, i: int) -> np.ndarray:
+        return self.draw(self._place(i))
+
+    def _no_pictures(self) -> InputError:
+        message = f"The stimuli of {self.title} are texts, not pictures."
+        return InputError(message, "Choose stimuli that are pictures.")
+
+    def _place(self, i: int) -> int:
         if not 0 <= i < len(self):
             message = f"stimulus {i} of {len(self)}"
             raise IndexError(message)
-        return self.draw(i)
+        return i
 
 
 def clean_name(name: str) -> str:

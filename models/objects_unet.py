@@ -96,7 +96,7 @@ def _step(n: int, seed: int) -> training.Step:
 
 
 def train(seed: int = 0) -> tuple[nn.Module, dict[str, Any]]:
-    """Train from a seed; about 4 minutes on one core.
+    """Train from a seed; about 3 minutes on one core.
 
     Returns
     -------

@@ -55,6 +55,7 @@ ANALYSES: dict[str, Analysis] = {
     "area-rdm": Analysis("rdms", "area_rdms", 1),
     "map": Analysis("rdms", "stimulus_map", 1, builds_on=("rdm", "area-rdm")),
     "brain": Analysis("brain", "compare", 1, lane="long", builds_on=("rdm", "area-rdm")),
+    "predictions": Analysis("predictions", "predictions", 1, lane="long"),
 }
 """Kind of spec -> its analysis. Adding one is a function and a line here."""
 

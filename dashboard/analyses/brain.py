@@ -7,7 +7,7 @@ import xarray as xr
 
 from dashboard import recordings
 from dashboard.compute import compute
-from dashboard.errors import InputError, caution
+from dashboard.errors import InputError, caution, collect_cautions
 from dashboard.methods import rsa
 from dashboard.progress import part, report
 from dashboard.specs import AreaRdmSpec, BrainSpec, RdmSpec
@@ -36,9 +36,12 @@ def compare(spec: BrainSpec) -> xr.Dataset:
     areas = list(area_answer.area.values)
     found: list[Values] = []
     for number, area in enumerate(areas):
-        with part(0.7 + 0.3 * number / len(areas), 0.7 + 0.3 * (number + 1) / len(areas)):
-            subjects = area_answer.rdm.sel(area=area).values
+        subjects = area_answer.rdm.sel(area=area).values
+        ends = (number / len(areas), (number + 1) / len(areas))
+        with part(0.7 + 0.3 * ends[0], 0.7 + 0.3 * ends[1]), collect_cautions() as given:
             found.append(_one_area(models, subjects, spec, area))
+        for each in given:
+            caution(each.code, f"{area}: {each.message[0].lower()}{each.message[1:]}")
     return _labelled(spec, layer_answer, area_answer, areas, found)
 
 

@@ -1,0 +1,120 @@
+"""Small pickers that pages share; every one is bound to the URL and explained."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, TypeVar, cast
+
+import streamlit as st
+import xarray as xr
+
+from dashboard.errors import HomologError
+from dashboard.specs import NetworkSpec, RecordingSpec, Spec, StimuliSpec
+from dashboard.ui import answers
+
+S = TypeVar("S", bound=Spec)
+T = TypeVar("T", bound=str)
+Answer = xr.Dataset
+
+REDUCERS = {
+    "all": "every unit",
+    "spatial-mean": "mean over positions",
+    "subset?n=4096": "4,096 fixed random units",
+    "projection?n=1024": "1,024 random projections",
+}
+
+
+def pick(key: str, label: str, options: Sequence[T], *, default: T | None = None, help: str) -> T:
+    """Choose one of a few; the value is the URL's."""
+    known = list(options) or [cast("T", "…")]
+    index = known.index(default) if default in known else 0
+    value = st.selectbox(label, known, index=index, key=key, bind="query-params", help=help, width=190)
+    return cast("T", value or known[index])
+
+
+def switch(key: str, label: str, *, help: str) -> bool:
+    """Turn something on or off."""
+    return st.toggle(label, key=key, bind="query-params", help=help)
+
+
+def number(key: str, label: str, value: int, *, low: int, high: int, help: str) -> int:
+    """Choose a whole number."""
+    chosen = st.number_input(
+        label, min_value=low, max_value=high, value=value, step=1, key=key, bind="query-params", help=help
+    )
+    return int(chosen if chosen is not None else value)
+
+
+def reducer() -> str:
+    """Choose what is kept of each layer."""
+    return pick(
+        "reducer",
+        "Units of a layer",
+        list(REDUCERS),
+        help="; ".join(f"{name}: {meaning}" for name, meaning in REDUCERS.items()) + ".",
+    )
+
+
+def layers(facts: xr.Dataset | None) -> tuple[str, ...]:
+    """Choose layers; none means the default selection of the network."""
+    names = [str(n) for n in facts.layer.values] if facts is not None else []
+    chosen = st.multiselect(
+        "Layers",
+        names,
+        key="layers",
+        bind="query-params",
+        accept_new_options=True,
+        placeholder="About eight, spread over depth",
+        help="Layers in the order in which data pass through. Empty: a sensible selection. "
+        "Patterns such as features.* and the word all work too.",
+    )
+    return tuple(part for text in chosen for part in str(text).split(",") if part)
+
+
+def network_facts(reference: str) -> xr.Dataset | None:
+    """Return the layer table of a network, or None while it is being made."""
+    return answers.peek(NetworkSpec(network=reference))
+
+
+def title(facts: xr.Dataset | None, reference: str) -> str:
+    """Return what to call a network: its title, or its reference while it is being opened."""
+    return str(facts.attrs["title"]) if facts is not None else reference
+
+
+def areas(reference: str) -> tuple[str, ...]:
+    """Return the areas of a recording, or nothing while they are being read."""
+    facts = answers.peek(RecordingSpec(recording=reference))
+    return tuple(map(str, facts.area.values)) if facts is not None else ()
+
+
+def pictures(reference: str) -> xr.Dataset | None:
+    """Return names and thumbnails of a stimulus set, or None while they are being made."""
+    return answers.peek(StimuliSpec(stimuli=reference))
+
+
+def build(cls: type[S], **values: Any) -> S | None:
+    """Make a spec from what was chosen, or show why it cannot be."""
+    try:
+        return cls(**values)
+    except HomologError as error:
+        answers.problem(error)
+        return None
+
+
+def dark() -> bool:
+    """Tell whether the reader uses the dark theme."""
+    return st.context.theme.type == "dark"
+
+
+def record(answer: xr.Dataset) -> dict[str, Any]:
+    """Return the provenance record of an answer."""
+    found: dict[str, Any] = json.loads(answer.attrs["record"])
+    return found
+
+
+def next_steps(*steps: tuple[str, str, str]) -> None:
+    """Link to what to look at next; the choices in the URL go along."""
+    with st.container(horizontal=True):
+        for page, label, icon in steps:
+            st.page_link(page, label=label, icon=icon)

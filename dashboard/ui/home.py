@@ -1,0 +1,100 @@
+"""The parts of the Home page: ways to go on, and example answers that were computed before."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+import streamlit as st
+import xarray as xr
+
+from dashboard import provenance, specs
+from dashboard.analyses import examples as shipped
+from dashboard.figures import brain, rdms
+from dashboard.figures.alternative import alt_text
+from dashboard.figures.stimuli import thumbnails_by_name
+from dashboard.ui import choices
+from dashboard.ui.text import plain
+
+
+@dataclass(frozen=True)
+class Way:
+    """One thing that a visitor can do next."""
+
+    page: str
+    icon: str
+    title: str
+    sentence: str
+    query: dict[str, str]
+
+
+WAYS = (
+    Way(
+        "brain.py",
+        ":material/neurology:",
+        "Compare a network with a brain",
+        "Which layer is most like each area, with noise ceilings and error bars. Starts offline, with a "
+        "bundled network and a simulated V1.",
+        {},
+    ),
+    Way(
+        "rdms.py",
+        ":material/grid_on:",
+        "See what each layer tells apart",
+        "Dissimilarity matrices of layers and areas side by side: point at a cell and see both stimuli.",
+        {},
+    ),
+    Way(
+        "brain.py",
+        ":material/science:",
+        "Use a real recording",
+        "92 object pictures in human and monkey IT (Kriegeskorte et al. 2008), fetched once and checked.",
+        {"recording": "kriegeskorte92"},
+    ),
+)
+
+
+def ways_on() -> None:
+    """Draw three cards, each with a link."""
+    for column, way in zip(st.columns(3), WAYS, strict=True):
+        with column.container(border=True, height="stretch"):
+            st.page_link(way.page, label=f"**{way.title}**", icon=way.icon, query_params=way.query)
+            st.markdown(way.sentence)
+
+
+def examples() -> None:
+    """Draw the shipped answers: nothing is computed here."""
+    st.header("Three answers, computed before")
+    for column, name in zip(st.columns(3), shipped.EXAMPLES, strict=True):
+        with column.container(border=True, height="stretch"):
+            _example(_shipped(name))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _shipped(name: str) -> xr.Dataset:
+    """Read one shipped answer; it is shared and must not be changed."""
+    return xr.load_dataset(shipped.FOLDER / f"{name}.nc", engine="h5netcdf")
+
+
+def _example(answer: xr.Dataset) -> None:
+    record = json.loads(answer.attrs["record"])
+    spec = specs.from_dict(record["spec"])
+    if spec.kind == "brain":
+        area = str(answer.area.values[0])
+        chart, words = (
+            brain.layer_profile(answer, area=area, dark=choices.dark()),
+            brain.verdict(answer, area),
+        )
+    elif spec.kind == "rdm":
+        panels = rdms.matrices(answer)
+        chart, words = rdms.matrices_chart(panels, dark=choices.dark()), rdms.verdict(answer)
+    else:
+        chart, words = (
+            rdms.map_charts(answer, thumbnails_by_name(_shipped("pictures")), dark=choices.dark())[0],
+            alt_text(answer),
+        )
+    st.markdown(f"**{plain(answer.attrs['title'])}**")
+    st.altair_chart(chart, key=f"example-{spec.kind}", theme=None)
+    st.markdown(plain(words))
+    st.caption(f"{plain(provenance.sentence(record))}  \n`?{urlencode(spec.to_query())}`")

@@ -1,0 +1,151 @@
+"""The choices that all pages share: network, stimuli, recording."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from dashboard import networks, recordings, stimuli
+from dashboard.errors import HomologError, InputError
+from dashboard.specs import NetworkSpec, RecordingSpec, StimuliSpec
+from dashboard.ui import answers
+from dashboard.ui.text import plain
+
+DEFAULTS = {"network": "bundled:tilt_cnn", "stimuli": "gratings", "recording": "simulated-v1"}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is chosen in the sidebar, as references."""
+
+    network: str
+    stimuli: str
+    recording: str
+
+
+def current() -> Selection:
+    """Return the current choice; pages call this."""
+    state = st.session_state
+    return Selection(**{name: str(state.get(name) or default) for name, default in DEFAULTS.items()})
+
+
+def draw() -> bool:
+    """Draw the pickers and a line of facts for each; return False when a choice is refused."""
+    catalogue = _catalogue()
+    with st.sidebar:
+        _picker(
+            "network",
+            "Network",
+            catalogue,
+            "The trained network to look into. Type any reference, such as "
+            "torchvision:resnet18; add ?untrained&seed=0 for its untrained twin.",
+        )
+        _network_facts()
+        _picker("recording", "Recording", catalogue, "The brain data that the network is compared with.")
+        _recording_facts()
+        _picker(
+            "stimuli",
+            "Stimuli",
+            catalogue,
+            "The pictures shown to the network on the RDMs page. The Brain "
+            "page always uses the recording's own pictures.",
+        )
+        _stimuli_facts()
+    refusal = _refusal(current())
+    if refusal is not None:
+        answers.problem(refusal)
+        return False
+    return True
+
+
+def _picker(name: str, label: str, catalogue: dict[str, list[str]], text: str) -> None:
+    # What a link names need not be in the catalogue: it is an option like any other.
+    asked = st.session_state.get(name) or st.query_params.get(name)
+    st.selectbox(
+        label,
+        list(dict.fromkeys([*catalogue[name], *([str(asked)] if asked else [])])),
+        key=name,
+        bind="query-params",
+        accept_new_options=True,
+        help=text,
+    )
+
+
+def _catalogue() -> dict[str, list[str]]:
+    """Return references by kind, the default first and what needs no download before what does."""
+    listed = sorted(networks.catalogue(), key=lambda entry: entry.weights == "download")
+    known = {
+        "network": [entry.reference for entry in listed],
+        "stimuli": [entry.reference for entry in stimuli.choices()],
+        "recording": [entry.reference for entry in recordings.catalogue()],
+    }
+    return {name: list(dict.fromkeys([DEFAULTS[name], *known[name]])) for name in DEFAULTS}
+
+
+def _refusal(chosen: Selection) -> HomologError | None:
+    """Say why a choice from a link cannot be opened: pages never open a path that a link names."""
+    try:
+        if not networks.inside_roots(chosen.network):
+            return _outside("network", "weights")
+        if not stimuli.inside_roots(chosen.stimuli):
+            return _outside("stimuli", "stimuli")
+        if not recordings.inside_roots(chosen.recording):
+            return _outside("recording", "stimuli")
+    except HomologError as error:
+        return error
+    return None
+
+
+def _outside(kind: str, folder: str) -> InputError:
+    return InputError(
+        f"The {kind} of this link names a file outside the folders that this server opens.",
+        f"Put the file into the server's {folder} folder, or use the command line for files elsewhere.",
+    )
+
+
+def _network_facts() -> None:
+    chosen = current()
+    facts = answers.peek(NetworkSpec(network=chosen.network)) if _refusal(chosen) is None else None
+    if facts is None:
+        st.caption("…")
+        return
+    count = int(facts.attrs["n_parameters"])
+    st.caption(
+        f"{plain(facts.attrs['title'])} · {_short(count)} parameters · input {facts.attrs['input_shape']}"
+    )
+
+
+def _recording_facts() -> None:
+    facts = answers.peek(RecordingSpec(recording=current().recording))
+    if facts is None:
+        st.caption("…")
+        return
+    each = zip(facts.area.values, facts.n_subjects.values, strict=True)
+    areas = ", ".join(f"{plain(str(area))} ({int(n)})" for area, n in each)
+    species = "**simulated**" if facts.attrs["simulated"] == "yes" else plain(facts.attrs["species"])
+    st.caption(
+        f"{species} · {areas} · {int(facts.n_stimuli.values[0])} stimuli",
+        help=f"Subjects in brackets. {facts.attrs['citation']}",
+    )
+
+
+def _stimuli_facts() -> None:
+    chosen = current()
+    facts = answers.peek(StimuliSpec(stimuli=chosen.stimuli)) if _refusal(chosen) is None else None
+    if facts is None:
+        st.caption("…")
+        return
+    n = facts.sizes["stimulus"]
+    st.caption(f"{n} pictures · {len(set(facts.category.values))} categories")
+    shown = facts.thumbnail.values[:: max(1, n // 4)][:4]
+    with st.container(horizontal=True, gap="xxsmall"):
+        for picture, name in zip(shown, facts.stimulus.values[:: max(1, n // 4)][:4], strict=True):
+            st.image(picture, width=44, alt=str(name))
+
+
+def _short(count: int) -> str:
+    for size, unit in ((1e9, " billion"), (1e6, " million")):
+        if count >= size:
+            return f"{count / size:.3g}{unit}"
+    return f"{count:,}"

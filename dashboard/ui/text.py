@@ -1,0 +1,16 @@
+"""Text from files and names, made safe to show."""
+
+from __future__ import annotations
+
+_ACTIVE = frozenset(r"\`*_{}[]()<>#+-!|~$:")
+
+
+def plain(text: str) -> str:
+    r"""Escape what Markdown would act on, so that a name shows as it is.
+
+    Examples
+    --------
+    >>> plain("a*b")
+    'a\\\\*b'
+    """
+    return "".join("\\" + c if c in _ACTIVE else c for c in text)

@@ -1,0 +1,27 @@
+"""The app: page config, the shared sidebar and the navigation; nothing else."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from dashboard.ui import answers, sidebar
+
+# A picture of our own: icons by name would be fetched from the internet.
+icon = Path(__file__).parents[1] / "assets" / "icon.png"
+st.set_page_config(page_title="Homolog", page_icon=str(icon), layout="wide")
+
+page = st.navigation(
+    {
+        "": [st.Page("home.py", title="Home", icon=":material/home:", default=True)],
+        "Network and brain": [
+            st.Page("rdms.py", title="RDMs", icon=":material/grid_on:"),
+            st.Page("brain.py", title="Brain", icon=":material/neurology:"),
+        ],
+        "This server": [st.Page("jobs.py", title="Jobs", icon=":material/list_alt:", url_path="jobs")],
+    }
+)
+
+answers.forget_watched()
+if sidebar.draw():
+    page.run()
+answers.watch()

@@ -1,0 +1,109 @@
+"""Which layer of the network is most like each area of the brain?"""
+
+import typing
+
+import streamlit as st
+
+from dashboard import provenance
+from dashboard.figures import brain as figure
+from dashboard.figures.alternative import alt_text
+from dashboard.specs import BrainSpec, Measure, Metric, Resample
+from dashboard.ui import answers, choices, panel, sidebar
+from dashboard.ui.text import plain
+
+
+def choose() -> tuple[BrainSpec | None, str]:
+    """Draw the controls; return the question and the area of the main figure."""
+    chosen = sidebar.current()
+    facts = choices.network_facts(chosen.network)
+    st.title(f"Which layer of {plain(choices.title(facts, chosen.network))} is most like the brain?")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        area = choices.pick(
+            "area",
+            "Area",
+            choices.areas(chosen.recording),
+            help="The brain area in the figure. All areas stand in the tabs below it.",
+        )
+        measure = choices.pick(
+            "measure",
+            "Similarity",
+            typing.get_args(Measure),
+            default="spearman",
+            help="How two RDMs are compared. Take rho-a when a model predicts ties.",
+        )
+        resample = choices.pick(
+            "resample",
+            "Error bars over",
+            typing.get_args(Resample),
+            default="dual",
+            help="What the bootstrap draws again. dual draws stimuli and subjects and corrects the variance, "
+            "so that conclusions hold for new stimuli and new subjects.",
+        )
+        with st.popover("More", icon=":material/tune:", help="Layers, metric and resampling."):
+            layers = choices.layers(facts)
+            metric = choices.pick(
+                "metric",
+                "Dissimilarity of the network's patterns",
+                typing.get_args(Metric),
+                default="correlation",
+                help="How two activation patterns are compared. Recordings published as RDMs keep their own.",
+            )
+            reducer = choices.reducer()
+            bootstrap = choices.number(
+                "bootstrap", "Bootstrap samples", 1000, low=2, high=10_000, help="More: steadier error bars."
+            )
+            seed = choices.number(
+                "seed", "Seed", 0, low=0, high=2**31 - 1, help="The same seed gives the same numbers."
+            )
+    spec = choices.build(
+        BrainSpec,
+        network=chosen.network,
+        recording=chosen.recording,
+        layers=layers,
+        metric=metric,
+        measure=measure,
+        reducer=reducer,
+        resample=resample,
+        bootstrap=bootstrap,
+        seed=seed,
+    )
+    return spec, area
+
+
+def show(spec: BrainSpec, area: str) -> None:
+    """Draw the verdict, the profile of one area, and the details."""
+    answer = answers.ask(spec, height=480)
+    if answer is None:
+        return
+    shown = area if area in answer.area.values else str(answer.area.values[0])
+    st.markdown(f"**{plain(figure.verdict(answer, shown))}**")
+    answers.cautions(answer)
+    chart = figure.layer_profile(answer, area=shown, dark=choices.dark())
+    st.altair_chart(chart, key="brain-profile", theme=None)
+    st.caption(plain(figure.caption(answer)))
+    panel.footer(answer, spec, lambda: figure.layer_profile(answer, area=shown), name="brain")
+    details(answer, shown)
+
+
+def details(answer: choices.Answer, shown: str) -> None:
+    """Draw what stands behind the main figure, in tabs."""
+    others = [str(name) for name in answer.area.values if name != shown]
+    table, methods, *rest = st.tabs(["Table", "Methods", *(["Other areas"] if others else [])])
+    for name in others:
+        with rest[0]:
+            chart = figure.layer_profile(answer, area=name, dark=choices.dark())
+            st.altair_chart(chart, key=f"brain-{name}", theme=None)
+            st.markdown(plain(figure.verdict(answer, name)))
+    with table:
+        st.dataframe(figure.score_table(answer), hide_index=True, alt=alt_text(answer))
+    with methods:
+        st.markdown(plain(provenance.methods_text(choices.record(answer))))
+    choices.next_steps(
+        ("rdms.py", "See the RDMs behind these numbers", ":material/grid_on:"),
+        ("jobs.py", "See what was computed and stored", ":material/list_alt:"),
+    )
+
+
+question, main_area = choose()
+if question is not None:
+    show(question, main_area)

@@ -1,0 +1,115 @@
+"""Which stimuli does each layer, and each brain area, tell apart?"""
+
+import typing
+
+import streamlit as st
+
+from dashboard.figures import rdms as figure
+from dashboard.figures.alternative import alt_text
+from dashboard.figures.stimuli import thumbnails_by_name
+from dashboard.specs import AreaRdmSpec, MapMethod, MapSpec, Metric, RdmSpec
+from dashboard.ui import answers, choices, panel, sidebar
+from dashboard.ui.components.matrix import matrix_view
+from dashboard.ui.text import plain
+
+
+def choose() -> tuple[RdmSpec | None, AreaRdmSpec | None, figure.Order, bool]:
+    """Draw the controls; return the two questions, the order of stimuli and whether to show ranks."""
+    chosen = sidebar.current()
+    facts = choices.network_facts(chosen.network)
+    st.title(f"Which stimuli do {plain(choices.title(facts, chosen.network))} and the brain tell apart?")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        beside = choices.pick(
+            "beside",
+            "Beside the layers",
+            ("recording", "nothing"),
+            help="recording: its areas stand beside the layers, and the network sees its pictures. "
+            "nothing: the network sees the stimuli of the sidebar.",
+        )
+        order = choices.pick(
+            "order",
+            "Order of stimuli",
+            typing.get_args(figure.Order),
+            help="By category, so that similar stimuli stand together (cluster), or as given.",
+        )
+        metric = choices.pick(
+            "metric",
+            "Dissimilarity",
+            typing.get_args(Metric),
+            default="correlation",
+            help="How two activation patterns are compared.",
+        )
+        ranked = choices.switch(
+            "ranked", "Ranks", help="Show ranks from 0 to 1 instead of values: rank measures see only these."
+        )
+        with st.popover("More", icon=":material/tune:", help="Layers and units."):
+            layers = choices.layers(facts)
+            reducer = choices.reducer()
+    stimuli = f"recording:{chosen.recording}" if beside == "recording" else chosen.stimuli
+    spec = choices.build(
+        RdmSpec, network=chosen.network, stimuli=stimuli, layers=layers, metric=metric, reducer=reducer
+    )
+    area_spec = AreaRdmSpec(recording=chosen.recording, metric=metric) if beside == "recording" else None
+    return spec, area_spec, order, ranked
+
+
+def show(spec: RdmSpec, area_spec: AreaRdmSpec | None, order: figure.Order, ranked: bool) -> None:
+    """Draw the verdict, the matrices and the map."""
+    answer = answers.ask(spec, height=560)
+    area_answer = answers.ask(area_spec, height=560) if area_spec is not None and answer is not None else None
+    if answer is None or (area_spec is not None and area_answer is None):
+        return
+    st.markdown(f"**{plain(figure.verdict(answer, area_answer))}**")
+    answers.cautions(answer, area_answer)
+    matrices = figure.matrices(answer, area_answer, order=order, ranked=ranked)
+    pictures = choices.pictures(spec.stimuli)
+    together, flat = st.tabs(["Matrices", "Map"], key="view", on_change="rerun", bind="query-params")
+    if together.open:
+        with together:
+            matrix_view(
+                matrices,
+                thumbnails=None if pictures is None else pictures.thumbnail.values,
+                names=() if pictures is None else list(map(str, pictures.stimulus.values)),
+                key="matrices",
+            )
+            st.caption(plain(figure.scale_note(matrices)))
+            panel.footer(answer, spec, lambda: matrices, name="rdm")
+    if flat.open:
+        with flat:
+            place(spec, area_spec, pictures)
+    choices.next_steps(("brain.py", "Which layer is most like the brain?", ":material/neurology:"))
+
+
+def place(spec: RdmSpec, area_spec: AreaRdmSpec | None, pictures: choices.Answer | None) -> None:
+    """Draw the stimuli in the plane, for the layers and for the areas."""
+    method = choices.pick(
+        "method",
+        "Method",
+        typing.get_args(MapMethod),
+        help="classical: exact where distances are Euclidean, keeps the large ones. metric: least stress.",
+    )
+    draw_map(MapSpec(rdms=spec, method=method), "Layers", pictures)
+    if area_spec is not None:
+        draw_map(MapSpec(rdms=area_spec, method=method), "Areas", pictures)
+
+
+def draw_map(spec: MapSpec, heading: str, pictures: choices.Answer | None) -> None:
+    """Draw one map per layer, or per area, with the pictures of the stimuli."""
+    answer = answers.ask(spec, height=420)
+    if answer is None:
+        return
+    small = None if pictures is None else thumbnails_by_name(pictures)
+    st.subheader(heading)
+    answers.cautions(answer)
+    st.caption("Near means alike. Each map fills its panel: compare distances within a map only.")
+    with st.container(horizontal=True):
+        for number, chart in enumerate(figure.map_charts(answer, small, dark=choices.dark())):
+            st.altair_chart(
+                chart, width="content", key=f"map-{heading}-{number}", theme=None, alt=alt_text(answer)
+            )
+    panel.footer(answer, spec, lambda: figure.map_chart(answer, small), name=f"map-{heading.lower()}")
+
+
+question, areas_question, chosen_order, as_ranks = choose()
+if question is not None:
+    show(question, areas_question, chosen_order, as_ranks)

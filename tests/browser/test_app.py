@@ -1,0 +1,70 @@
+"""The app in a real browser: cold links, real answers, no torch in the server, nothing broken."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import psutil
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = [pytest.mark.browser]
+
+PAGES = {"": "Homolog", "rdms": "Which stimuli", "brain": "Which layer", "jobs": "What is being computed"}
+
+
+def _heading(page, text):
+    return page.get_by_role("heading", name=re.compile(text), level=1)
+
+
+@pytest.mark.parametrize("path", ["brain", "rdms"])
+def test_cold_deep_link_shows_the_page_with_the_right_sidebar(fresh_server, page, path):
+    start = time.monotonic()
+    page.goto(f"{fresh_server.url}/{path}")
+    expect(_heading(page, PAGES[path])).to_be_visible()
+    waited = time.monotonic() - start
+    links = page.get_by_test_id("stSidebarNav").get_by_role("link")
+    expect(links).to_have_count(len(PAGES))
+    assert [text.split("\n")[-1] for text in links.all_inner_texts()] == ["Home", "RDMs", "Brain", "Jobs"]
+    expect(page.get_by_label("Network", exact=False).first).to_be_visible()
+    print(f"first heading after {waited:.2f} s")
+
+
+def test_from_the_first_click_to_the_layer_profile(server, page):
+    problems = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto(f"{server.url}/brain?bootstrap=100")
+    expect(page.get_by_test_id("stVegaLiteChart").first).to_be_visible(timeout=120_000)
+    expect(page.get_by_text(re.compile("comes closest|cannot be said"))).to_be_visible()
+    expect(page.get_by_text(re.compile("simulated", re.I)).first).to_be_visible()
+    assert page.get_by_test_id("stException").count() == 0
+    assert not problems
+
+
+def test_every_page_opens_without_an_error(server, page):
+    problems = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    for path, title in PAGES.items():
+        page.goto(f"{server.url}/{path}")
+        expect(_heading(page, title)).to_be_visible()
+        page.wait_for_load_state("networkidle")
+        assert page.get_by_test_id("stException").count() == 0
+    assert not problems
+
+
+def test_a_path_in_a_link_is_refused(server, page):
+    page.goto(f"{server.url}/brain?network=torchvision:alexnet%3Fweights=/etc/hostname")
+    expect(page.get_by_text("outside the folders that this server opens")).to_be_visible()
+
+
+def test_the_server_process_never_imports_torch(server, page):
+    page.goto(f"{server.url}/brain?bootstrap=100")
+    expect(page.get_by_test_id("stVegaLiteChart").first).to_be_visible(timeout=120_000)
+    main = psutil.Process(server.process.pid)
+    loaded = {mapping.path for mapping in main.memory_maps()}
+    assert any("numpy" in path for path in loaded)
+    heavy = ("libtorch", "/torch/", "/torchvision/", "/shap/", "/captum/", "/transformers/")
+    assert not [path for path in loaded if any(name in path for name in heavy)]
+    workers = [child for child in main.children(recursive=True) if child.is_running()]
+    assert any("libtorch" in m.path for child in workers for m in child.memory_maps())

@@ -1,0 +1,104 @@
+"""Every page in Streamlit's own harness: it answers its question, and says in words what it cannot do."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard import jobs
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted(path.name for path in (ROOT / "pages").glob("*.py") if path.name != "app.py")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def homolog_home(tmp_path_factory):
+    """One store and one engine for the module, as on a server: what a test computed, the next one finds."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("home")
+        patch.setenv("HOMOLOG_HOME", str(folder))
+        yield folder
+        jobs.engine().close()
+
+
+def opened(page: str, **query: str) -> AppTest:
+    """Open a page and wait until everything that it asked for is there."""
+    app = AppTest.from_file(str(ROOT / "pages" / "app.py"), default_timeout=120)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    app.switch_page(page).run()
+    deadline = time.monotonic() + 120
+    while any(not job.over for job in jobs.engine().jobs()) and time.monotonic() < deadline:
+        time.sleep(0.2)
+        app.run()
+    return app.run()
+
+
+def words(app: AppTest) -> str:
+    """Return everything that a page says."""
+    parts = [e.value for kind in (app.markdown, app.caption, app.error, app.warning, app.info) for e in kind]
+    return "\n".join(map(str, parts)).replace("\\", "")
+
+
+def test_no_page_hides_a_module():
+    for page in PAGES:
+        assert Path(page).stem not in sys.stdlib_module_names | {"models", "dashboard", "torch", "tests"}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_opens_with_a_question_or_the_name(page):
+    app = opened(page, bootstrap="100")
+    assert not app.exception
+    assert app.title[0].value.endswith("?") or app.title[0].value == "Homolog"
+
+
+def test_brain_page_gives_verdict_caveats_figure_and_record():
+    app = opened("brain.py", bootstrap="100")
+    said = words(app)
+    assert not app.exception
+    assert "simulated" in said.lower()
+    assert "95 %" in said
+    assert "Homolog 0.1.0" in said
+    assert app.get("vega_lite_chart")
+
+
+def test_rdms_page_shows_network_and_brain():
+    app = opened("rdms.py")
+    assert not app.exception
+    assert not app.error
+    assert "colour scale" in words(app)
+
+
+def test_jobs_page_lists_what_is_stored():
+    opened("brain.py", bootstrap="100")
+    app = opened("jobs.py")
+    assert not app.exception
+    assert len(app.dataframe) >= 1
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ({"network": "bundled:tilt_cn"}, "Did you mean tilt_cnn"),
+        ({"network": "nonsense"}, "nonsense"),
+        ({"network": "torchvision:alexnet?weights=/etc/hostname"}, "outside the folders"),
+        ({"stimuli": "folder:/etc"}, "outside the folders"),
+        ({"recording": "simulated-v1?stimuli=folder:/etc"}, "outside the folders"),
+        ({"layers": "no_such_layer"}, "no_such_layer"),
+    ],
+)
+def test_a_link_that_cannot_be_opened_says_why(query, sentence):
+    app = opened("brain.py", bootstrap="100", **query)
+    assert not app.exception
+    assert sentence in "\n".join(e.value for e in app.error).replace("\\", "")
+
+
+def test_markup_in_a_link_shows_as_text():
+    app = opened("brain.py", network="<b>bold</b>")
+    assert not app.exception
+    assert all("<b>" not in e.value for e in (*app.title, *app.error))

@@ -40,6 +40,7 @@ _REMEMBERED = 100
 _RESUBMISSIONS = 3
 _CONNECT_S = 20
 _RESTART_S = 30
+_FIRST_PAGE_S = 1.0
 _POLITE_S = 3.0
 _PRIORITY = {"short": 10, "long": 0}
 
@@ -321,11 +322,10 @@ class Engine:
     # --- inside ---------------------------------------------------------------------------------------------
 
     def _start_or_fail(self, delay_s: float) -> None:
-        deadline = time.monotonic() + delay_s
         with self._changed:
-            # Whoever asks for something ends the delay.
+            # Whoever asks for something ends the delay, but for the moment in which the page that asks shows.
             self._changed.wait_for(lambda: self._closed or any(self._queues.values()), delay_s)
-        log.debug("Workers start %.1f s early", max(0.0, deadline - time.monotonic()))
+            self._changed.wait_for(lambda: self._closed, min(delay_s, _FIRST_PAGE_S))
         try:
             self.start()
         except errors.HomologError as error:

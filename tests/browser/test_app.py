@@ -9,6 +9,8 @@ import psutil
 import pytest
 from playwright.sync_api import expect
 
+expect.set_options(timeout=30_000)
+
 pytestmark = [pytest.mark.browser]
 
 PAGES = {"": "Homolog", "rdms": "Which stimuli", "brain": "Which layer", "jobs": "What is being computed"}

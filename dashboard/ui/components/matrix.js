@@ -296,6 +296,7 @@ function pin(view, pair) {
 
 function written(panel, pair) {
   const value = panel.at(...pair);
+  if (panel.whole) return String(value);
   return Number.isFinite(value) ? digits(value) : "no value";
 }
 
@@ -321,6 +322,7 @@ function show(view) {
 }
 
 function stateText(view, pair) {
+  if (!pair && view.panels[0].whole) return "Point at a cell to see what row and column are; click to pin.";
   if (!pair) return "Point at a cell to see both stimuli and the value in every matrix; click to pin.";
   if (same(pair, view.pinned)) return "Pinned.";
   return view.pinned ? "Another pair is pinned." : "Click or press Enter to pin.";

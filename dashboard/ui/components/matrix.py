@@ -168,19 +168,22 @@ def _panel(matrix: Matrix) -> dict[str, Any]:
         "hi": matrix.hi,
         "symmetric": _symmetric(matrix),
         "alt": rdms.matrix_alt(matrix),
+        "whole": _whole(matrix),
     }
 
 
+def _whole(matrix: Matrix) -> bool:
+    """Say whether the values are counts."""
+    return bool(matrix.words) and bool(np.all(np.mod(matrix.values, 1) == 0))
+
+
 def _scales(matrices: Sequence[Matrix]) -> list[dict[str, str]]:
-    scales = dict.fromkeys((m.lo, m.hi, m.unit) for m in matrices)
-    return [
-        {
-            "lo": theme.fixed(lo, theme.decimals(lo, hi)),
-            "hi": theme.fixed(hi, theme.decimals(lo, hi)),
-            "unit": unit,
-        }
-        for lo, hi, unit in scales
-    ]
+    scales = dict.fromkeys((m.lo, m.hi, m.unit, _whole(m)) for m in matrices)
+    found = []
+    for lo, hi, unit, whole in scales:
+        places = 0 if whole else theme.decimals(lo, hi)
+        found.append({"lo": theme.fixed(lo, places), "hi": theme.fixed(hi, places), "unit": unit})
+    return found
 
 
 def _packed(header: dict[str, Any], parts: dict[str, bytes]) -> bytes:

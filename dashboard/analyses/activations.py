@@ -131,7 +131,7 @@ def _fill(extraction: Extraction, missing: list[Layer], reducer: str, arrays: Ar
             writers[layer.name] = stack.enter_context(writer)
         missing = [layer for layer in missing if not writers[layer.name].complete]
         done = min((writers[layer.name].position for layer in missing), default=len(shown))
-        rest = (shown.picture(i) for i in range(done, len(shown)))
+        rest = (shown.item(i) for i in range(done, len(shown)))
         start = done
         with part(start / len(shown), 1.0):
             responses = networks.activations(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from dashboard.errors import InputError, caution, collect_cautions
 from dashboard.networks.files import inside_roots, shown_name, weight_file
 from dashboard.networks.layers import select
-from dashboard.networks.network import Entry, Layer, Network
+from dashboard.networks.network import Entry, Layer, Network, TextInput
 from dashboard.networks.reducers import REDUCERS, Reducer, reducer
 from dashboard.networks.schemes import SCHEMES, catalogue, identity
 from dashboard.reference import parse
@@ -36,6 +36,7 @@ __all__ = [
     "Layer",
     "Network",
     "Reducer",
+    "TextInput",
     "activations",
     "batches",
     "catalogue",
@@ -102,23 +103,24 @@ def _open(reference: str, digest: str) -> Network:
         module=module,
         preprocess=opened.preprocess,
         labels=opened.labels,
-        layers=tabulate(module, opened.input_shape),
+        layers=tabulate(module, opened.input_shape, texts=opened.text is not None),
         digest=digest,
         card=opened.card,
         preprocessing=opened.preprocessing,
         weights=opened.weights,
         input_shape=opened.input_shape,
         cautions=tuple(told),
+        text=opened.text,
     )
 
 
 def batches(
-    network: Network, pictures: Iterable[np.ndarray], size: int | None = None
+    network: Network, stimuli: Iterable[np.ndarray | str], size: int | None = None
 ) -> Iterator[torch.Tensor]:
-    """Preprocess pictures and hand them out in batches of a fitting size; see `capture.batches`."""
+    """Preprocess pictures or texts and hand them out in batches of a fitting size; see `capture.batches`."""
     from dashboard.networks import capture
 
-    return capture.batches(network, pictures, size)
+    return capture.batches(network, stimuli, size)
 
 
 def activations(

@@ -11,7 +11,7 @@ from typing import Any
 import models
 from dashboard.errors import unknown
 from dashboard.networks import files
-from dashboard.networks.network import Entry, Opened
+from dashboard.networks.network import Entry, Opened, TextInput
 from dashboard.reference import Reference
 
 
@@ -57,7 +57,18 @@ def open_network(ref: Reference) -> Opened:
         weights=told,
         labels=tuple(card["labels"]),
         card=card,
+        text=_text_input(card, recipe),
     )
+
+
+def _text_input(card: dict[str, Any], recipe: Any) -> TextInput | None:
+    """Return how texts become batches, for a network whose card says that it reads texts."""
+    if card.get("input") != "text":
+        return None
+    import torch
+
+    padding = card["vocabulary"].index(recipe.PAD)
+    return TextInput(pad=torch.stack, mask=lambda batch: batch != padding)
 
 
 def _code(name: str) -> list[Path]:

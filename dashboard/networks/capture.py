@@ -17,8 +17,8 @@ from torch import nn
 
 from dashboard.errors import ComputeError, InputError
 from dashboard.networks.layers import Recorder, first_tensor, shared_copy
-from dashboard.networks.network import Layer, Network
-from dashboard.networks.reducers import Reduce, Reducer, reducer
+from dashboard.networks.network import Layer, Network, TextInput
+from dashboard.networks.reducers import Reducer, ReduceTokens, reducer
 from dashboard.progress import report
 
 Rows = dict[str, np.ndarray]
@@ -26,6 +26,9 @@ Rows = dict[str, np.ndarray]
 
 ACCELERATOR_BATCH = 32
 MOST_PER_BATCH = 64
+TEXTS_PER_BATCH = 16
+"""Few, because a batch is padded to its longest text."""
+
 CACHE_BYTES = 8 * 2**20
 """Room for the largest output of a batch: what is still in the processor's cache is cheap to reduce."""
 
@@ -99,7 +102,7 @@ def capture(
         raise InputError(message, "Choose at least one layer.")
     reduce = reducer(reduce) if isinstance(reduce, str) else reduce
     where = where or device()
-    reading = _Reading({layer.name: (layer, reduce.plan(layer)) for layer in layers})
+    reading = _Reading({layer.name: (layer, _plan(reduce, layer)) for layer in layers}, network.text)
     module = private(network.module, where)
     handles = reading.attach(module)
     try:
@@ -109,11 +112,21 @@ def capture(
             handle.remove()
 
 
+def _plan(reduce: Reducer, layer: Layer) -> ReduceTokens:
+    """Return the function from outputs and the mask of tokens, if any, to rows."""
+    if layer.token_axis is not None:
+        return reduce.plan_tokens(layer)
+    plain = reduce.plan(layer)
+    return lambda output, _keep: plain(output)
+
+
 class _Reading:
     """What one capture reads, and what it has read of the current batch."""
 
-    def __init__(self, wanted: dict[str, tuple[Layer, Reduce]]) -> None:
+    def __init__(self, wanted: dict[str, tuple[Layer, ReduceTokens]], text: TextInput | None) -> None:
         self.wanted = wanted
+        self.text = text
+        self._keep = torch.empty(0, dtype=torch.bool)
         self._recorder = Recorder()
         self._found: dict[str, torch.Tensor] = {}
         self._batch = 0
@@ -145,10 +158,15 @@ class _Reading:
         rows = output if layer.batch_axis == 0 else output.movedim(layer.batch_axis, 0)
         if len(rows) != self._batch:
             rows = rows.unflatten(0, (self._batch, -1))
-        return reduce(rows).to(torch.float32)
+        if layer.token_axis is not None and rows.shape[1 + layer.token_axis] != self._keep.shape[1]:
+            message = f"The output of {call} does not have a row per token."
+            raise ComputeError(message, "Leave it out.")
+        return reduce(rows, self._keep).to(torch.float32)
 
     def run(self, module: nn.Module, batch: torch.Tensor) -> Rows:
         self._recorder, self._found, self._batch = Recorder(), {}, len(batch)
+        if self.text is not None:
+            self._keep = self.text.mask(batch)
         with torch.inference_mode(), contextlib.suppress(_Enough), _exact(batch.device):
             module(batch)
         lacking = [name for name in self.wanted if name not in self._found]
@@ -169,18 +187,35 @@ def batch_size(network: Network, where: torch.device | None = None) -> int:
     """Return how many stimuli to run at once: on a CPU so many that the largest output stays in its cache."""
     if (where or device()).type != "cpu":
         return ACCELERATOR_BATCH
+    if network.text is not None:
+        return TEXTS_PER_BATCH
     largest = max((layer.units for layer in network.layers), default=1)
     return min(max(CACHE_BYTES // (4 * largest), 1), MOST_PER_BATCH)
 
 
 def batches(
-    network: Network, pictures: Iterable[np.ndarray], size: int | None = None
+    network: Network, stimuli: Iterable[np.ndarray | str], size: int | None = None
 ) -> Iterator[torch.Tensor]:
-    """Preprocess pictures, (height, width, 3) uint8, and hand them out in batches of at most ``size``."""
+    """Preprocess stimuli and hand them out in batches of at most ``size``.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    stimuli : iterable of np.ndarray or of str
+        Pictures, (height, width, 3) uint8, or texts.
+    size : int, optional
+        Most stimuli in a batch; `batch_size` by default.
+
+    Raises
+    ------
+    InputError
+        When a text network is given pictures, or the other way round.
+    """
     size = size or batch_size(network)
-    group: list[np.ndarray] = []
-    for picture in pictures:
-        group.append(picture)
+    group: list[np.ndarray | str] = []
+    for stimulus in stimuli:
+        group.append(stimulus)
         if len(group) == size:
             yield network.prepare(group)
             group = []

@@ -102,27 +102,33 @@ class Recorder:
         return name if self.counts[name] == 1 else f"{name}:{self.counts[name]}"
 
 
-def tabulate(module: nn.Module, input_shape: Sequence[int]) -> tuple[Layer, ...]:
+def tabulate(module: nn.Module, input_shape: Sequence[int], texts: bool = False) -> tuple[Layer, ...]:
     """Return the table of layers; the module is left as it is, also when it is in train mode.
 
     Two runs, with one and with two stimuli, show which axis counts stimuli. An output that does not depend on
     the number of stimuli (a table of positions, say) has no row, because it is not a response to a stimulus;
     of an output of several tensors the first counts. An axis that counts more rows than stimuli (the windows
-    of an attention block, say) is taken to hold the rows of one stimulus side by side.
+    of an attention block, say) is taken to hold the rows of one stimulus side by side. For text networks a
+    third run, one token shorter, shows which axis counts tokens; an output in which several do has no row.
 
     Parameters
     ----------
     module : nn.Module
         The network.
     input_shape : sequence of int
-        Shape of one input, without the batch.
+        Shape of one input, without the batch; of a text network the last axis counts tokens.
+    texts : bool, optional
+        Whether it is a text network.
 
     Raises
     ------
     InputError
         When the network cannot process inputs of this shape.
     """
-    one, two = _both_runs(module, tuple(input_shape))
+    shape = tuple(input_shape)
+    inputs = [(1, *shape), (2, *shape)] + ([(1, *shape[:-1], shape[-1] - 1)] if texts else [])
+    one, two, *shorter = _runs(module, inputs)
+    short = {call.name: call.shape for call in (shorter[0] if shorter else one)}
     if [call.name for call in one] != [call.name for call in two]:
         message = "The network runs other layers for two stimuli than for one."
         raise InputError(message, "It cannot be analysed stimulus by stimulus.")
@@ -133,27 +139,40 @@ def tabulate(module: nn.Module, input_shape: Sequence[int]) -> tuple[Layer, ...]
         if where is None:
             continue
         axis, per_stimulus = where
+        tokens = _grown(short.get(a.name, a.shape), a.shape)
+        if len(tokens) > 1 or (tokens and (per_stimulus > 1 or tokens[0] == axis)):
+            continue
         shape = a.shape[:axis] + a.shape[axis + 1 :] if per_stimulus == 1 else a.shape[:axis] + a.shape[axis:]
-        rows.append(_row(a, shape, axis, layout, depth))
+        row = _row(a, shape, axis, layout, depth)
+        rows.append(_with_tokens(row, tokens[0] - (tokens[0] > axis)) if tokens else row)
     return _with_defaults(module, rows)
 
 
-def _both_runs(module: nn.Module, input_shape: tuple[int, ...]) -> tuple[list[_Call], list[_Call]]:
+def _with_tokens(row: Layer, axis: int) -> Layer:
+    """Return the row of a layer whose axis ``axis`` counts tokens, which are not channels."""
+    channels = row.channel_axis
+    if channels == axis:
+        channels = next((i for i in reversed(range(len(row.shape))) if i != axis), None)
+    return replace(row, token_axis=axis, channel_axis=channels)
+
+
+def _runs(module: nn.Module, inputs: list[tuple[int, ...]]) -> list[list[_Call]]:
+    """Return the calls of one forward pass per input shape, without memory for the weights if possible."""
     try:
         ghost = on_meta(module)
-        return tuple(_run(ghost, input_shape, n, "meta") for n in (1, 2))  # type: ignore[return-value]
+        return [_run(ghost, shape, "meta") for shape in inputs]
     except Exception:  # a forward that looks at values cannot run without any
         pass
     try:
         real = shared_copy(module)
-        return tuple(_run(real, input_shape, n, "cpu") for n in (1, 2))  # type: ignore[return-value]
+        return [_run(real, shape, "cpu") for shape in inputs]
     except Exception as error:
-        size = " × ".join(map(str, input_shape))
+        size = " × ".join(map(str, inputs[0][1:]))
         message = f"The network cannot process an input of {size}."
         raise InputError(message, "Check its preprocessing and its input size.") from error
 
 
-def _run(module: nn.Module, input_shape: tuple[int, ...], batch: int, where: str) -> list[_Call]:
+def _run(module: nn.Module, shape: tuple[int, ...], where: str) -> list[_Call]:
     import torch
 
     calls: list[_Call] = []
@@ -171,7 +190,7 @@ def _run(module: nn.Module, input_shape: tuple[int, ...], batch: int, where: str
     handles = [inner.register_forward_hook(hook(name)) for name, inner in module.named_modules() if name]
     try:
         with torch.inference_mode():
-            module.eval()(torch.zeros((batch, *input_shape), device=where))
+            module.eval()(torch.zeros(shape, device=where))
     finally:
         for handle in handles:
             handle.remove()
@@ -214,12 +233,17 @@ def shared_copy(module: nn.Module) -> nn.Module:
 
 def _batch_axis(one: tuple[int, ...], two: tuple[int, ...]) -> tuple[int, int] | None:
     """Return the axis that grows with the batch and its size per stimulus (windows of a Swin block, say)."""
-    if len(one) != len(two):
-        return None
-    grown = [i for i, (a, b) in enumerate(zip(one, two, strict=True)) if a != b]
+    grown = _grown(one, two)
     if len(grown) != 1 or two[grown[0]] != 2 * one[grown[0]]:
         return None
     return grown[0], one[grown[0]]
+
+
+def _grown(one: tuple[int, ...], two: tuple[int, ...]) -> list[int]:
+    """Return the axes in which two shapes differ; none when they have not as many axes."""
+    if len(one) != len(two):
+        return []
+    return [i for i, (a, b) in enumerate(zip(one, two, strict=True)) if a != b]
 
 
 def _row(call: _Call, shape: tuple[int, ...], axis: int, layout: _Layout, depth: dict[str, int]) -> Layer:
@@ -273,16 +297,28 @@ def _channel_axis(layout: _Layout, shape: tuple[int, ...]) -> int | None:
 def _with_defaults(module: nn.Module, rows: list[Layer]) -> tuple[Layer, ...]:
     """Mark about eight layers: the outermost blocks, and convolutions and linear layers outside of blocks.
 
-    A small network shows all its layers. A layer of one unit has no pattern, so it is not marked.
+    A small network shows all its layers, a text network its blocks. A layer of one unit has no pattern, so it
+    is not marked.
     """
     rows_with_pattern = [row for row in rows if row.units > 1]
     outer = set(_outermost(module))
-    candidates = [row.name for row in rows_with_pattern if row.name.partition(":")[0] in outer]
+    blocks = _repeated(module, outer) if any(row.token_axis is not None for row in rows) else set()
+    candidates = [row.name for row in rows_with_pattern if row.name.partition(":")[0] in (blocks or outer)]
     leaves = [row.name for row in rows_with_pattern if row.leaf]
-    if not candidates or (len(candidates) < FEW and len(leaves) <= MOST_DEFAULTS):
+    if not candidates or (not blocks and len(candidates) < FEW and len(leaves) <= MOST_DEFAULTS):
         candidates = leaves
     kept = set(_thinned(candidates, MOST_DEFAULTS))
     return tuple(replace(row, default=row.name in kept) for row in rows)
+
+
+def _repeated(module: nn.Module, names: set[str]) -> set[str]:
+    """Return those of the names that belong to blocks of a kind that occurs more than once."""
+    kinds = Counter(type(inner).__name__ for inner in module.modules())
+    return {
+        name
+        for name, inner in module.named_modules()
+        if name in names and next(inner.children(), None) is not None and kinds[type(inner).__name__] > 1
+    }
 
 
 def _outermost(module: nn.Module) -> list[str]:

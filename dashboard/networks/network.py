@@ -6,10 +6,12 @@ Imports no torch, so that pages may hold the table of layers.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
+
+from dashboard.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,6 +46,8 @@ class Layer:
         Axis of the output that counts stimuli.
     channel_axis : int or None
         Axis of `shape` that counts channels (features of tokens); None for a single number per stimulus.
+    token_axis : int or None
+        Axis of `shape` that counts the tokens of a text and is as long as the text; None elsewhere.
     """
 
     name: str
@@ -56,6 +60,7 @@ class Layer:
     leaf: bool = True
     batch_axis: int = 0
     channel_axis: int | None = 0
+    token_axis: int | None = None
 
     @property
     def shape_text(self) -> str:
@@ -73,6 +78,25 @@ class Layer:
         return math.prod(self.shape) // max(self.channels, 1)
 
 
+@dataclass(frozen=True)
+class TextInput:
+    """How texts become batches; only text networks have it.
+
+    Attributes
+    ----------
+    pad : callable
+        From the tokens of some texts, as `Network.preprocess` gives them, to one batch of equal lengths.
+    mask : callable
+        From a batch to (n, n_tokens) bool: True where a token belongs to the text, False where it was padded.
+    words : callable or None
+        From a text to the tokens as people read them, as many as `Network.preprocess` gives.
+    """
+
+    pad: Callable[[list[torch.Tensor]], torch.Tensor]
+    mask: Callable[[torch.Tensor], torch.Tensor]
+    words: Callable[[str], tuple[str, ...]] | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Network:
     """A trained network, or its untrained twin, ready for use.
@@ -87,7 +111,8 @@ class Network:
         In eval mode and without gradients. Shared by everyone in the process: never put hooks on it or change
         it; take a copy with `capture.private`.
     preprocess : callable
-        From a picture, (height, width, 3) uint8, to the network's input, (channels, height, width) float32.
+        From a picture, (height, width, 3) uint8, to the network's input, (channels, height, width) float32;
+        from a text to its tokens when `input_kind` is ``"text"``.
     labels : tuple of str
         Names of the outputs, in order; empty when they have none.
     layers : tuple of Layer
@@ -101,15 +126,17 @@ class Network:
     weights : str
         The sentence that says where the weights come from.
     input_shape : tuple of int
-        (channels, height, width).
+        (channels, height, width); of a text network the tokens of the longest text.
     cautions : tuple of Caution
         What was told while it was loaded.
+    text : TextInput or None
+        How texts become batches; None for networks that see pictures.
     """
 
     reference: str
     title: str
     module: torch.nn.Module
-    preprocess: Callable[[np.ndarray], torch.Tensor]
+    preprocess: Callable[[Any], torch.Tensor]
     labels: tuple[str, ...]
     layers: tuple[Layer, ...]
     digest: str
@@ -118,6 +145,12 @@ class Network:
     weights: str
     input_shape: tuple[int, ...]
     cautions: tuple[Caution, ...] = ()
+    text: TextInput | None = None
+
+    @property
+    def input_kind(self) -> Literal["image", "text"]:
+        """What the network is shown: pictures or texts."""
+        return "image" if self.text is None else "text"
 
     @property
     def n_parameters(self) -> int:
@@ -129,11 +162,39 @@ class Network:
         """The layers of the default selection."""
         return tuple(layer for layer in self.layers if layer.default)
 
-    def prepare(self, pictures: list[np.ndarray]) -> torch.Tensor:
-        """Return a batch, (n, channels, height, width) float32, of preprocessed pictures."""
+    def prepare(self, stimuli: Sequence[np.ndarray | str]) -> torch.Tensor:
+        """Return a batch of preprocessed stimuli.
+
+        Parameters
+        ----------
+        stimuli : sequence of np.ndarray or of str
+            Pictures, (height, width, 3) uint8, or texts, as `input_kind` says.
+
+        Returns
+        -------
+        torch.Tensor
+            (n, channels, height, width) float32, or the tokens of the texts padded to the longest of them.
+
+        Raises
+        ------
+        InputError
+            When a text network is given pictures, or the other way round.
+        """
         import torch
 
-        return torch.stack([self.preprocess(picture) for picture in pictures])
+        self.check(stimuli)
+        rows = [self.preprocess(stimulus) for stimulus in stimuli]
+        return torch.stack(rows) if self.text is None else self.text.pad(rows)
+
+    def check(self, stimuli: Iterable[np.ndarray | str]) -> None:
+        """Refuse pictures for a text network and texts for any other."""
+        if all(isinstance(stimulus, str) == (self.input_kind == "text") for stimulus in stimuli):
+            return
+        if self.input_kind == "text":
+            message = f"{self.title} reads texts, and these stimuli are pictures."
+            raise InputError(message, "Choose text stimuli, such as text:PATH.")
+        message = f"{self.title} sees pictures, and these stimuli are texts."
+        raise InputError(message, "Choose stimuli that are pictures, or a text network.")
 
 
 @dataclass(frozen=True)
@@ -141,13 +202,14 @@ class Opened:
     """What a scheme hands over; `networks.load` adds layers and digest."""
 
     module: torch.nn.Module
-    preprocess: Callable[[np.ndarray], torch.Tensor]
+    preprocess: Callable[[Any], torch.Tensor]
     input_shape: tuple[int, ...]
     title: str
     preprocessing: str
     weights: str
     labels: tuple[str, ...] = ()
     card: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    text: TextInput | None = None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dashboard.errors import unknown
+from dashboard.errors import InputError, unknown
 from dashboard.networks.network import Layer
 from dashboard.reference import Reference, parse
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import torch
 
 Reduce = Callable[["torch.Tensor"], "torch.Tensor"]
+ReduceTokens = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
+"""From outputs (batch, *layer.shape) and the mask of real tokens (batch, tokens) to (batch, units)."""
 
 DEFAULT_SUBSET = 4096
 DEFAULT_PROJECTION = 1024
@@ -39,12 +41,16 @@ class Kind:
         Options of its reference.
     sentence : str
         What it does, for pages.
+    plan_tokens : callable or None
+        As ``plan``, for layers with a row per token of a text; None where texts of different lengths would
+        give different units.
     """
 
     units: Callable[[Layer, Reference], int]
     plan: Callable[[Layer, Reference], Reduce]
     options: tuple[str, ...]
     sentence: str
+    plan_tokens: Callable[[Layer, Reference], ReduceTokens] | None = None
 
 
 @dataclass(frozen=True)
@@ -55,12 +61,29 @@ class Reducer:
     kind: Kind
 
     def units(self, layer: Layer) -> int:
-        """Return the number of units kept of a layer."""
+        """Return the number of units kept of a layer.
+
+        Raises
+        ------
+        InputError
+            When the reducer would keep every token of texts of different lengths, or the first token of a
+            layer without tokens.
+        """
+        if layer.token_axis is not None and self.kind.plan_tokens is None:
+            message = f"{self.ref.name} would keep every token of {layer.name}, and texts differ in length."
+            raise InputError(message, "Choose the reducer spatial-mean, or cls for the first token.")
         return self.kind.units(layer, self.ref)
 
     def plan(self, layer: Layer) -> Reduce:
         """Return the function from (batch, *layer.shape) to (batch, units)."""
+        self.units(layer)
         return self.kind.plan(layer, self.ref)
+
+    def plan_tokens(self, layer: Layer) -> ReduceTokens:
+        """Return the function from outputs and mask of a layer with tokens of texts to (batch, units)."""
+        self.units(layer)
+        assert self.kind.plan_tokens is not None
+        return self.kind.plan_tokens(layer, self.ref)
 
 
 def reducer(reference: str = "all") -> Reducer:
@@ -123,6 +146,53 @@ def _mean_of_maps(output: torch.Tensor) -> torch.Tensor:
     n = maps.shape[-1]
     weights = maps.new_full((n,), 1 / n)
     return maps.reshape(-1, n).mv(weights).view(maps.shape[:2])
+
+
+def _plan_mean_of_tokens(layer: Layer, ref: Reference) -> ReduceTokens:
+    """Average over the tokens of the text; what stands at padded places, even NaN, does not count."""
+    axis, channel = layer.token_axis or 0, layer.channel_axis
+
+    def reduce(output: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
+        tokens = output.movedim(1 + axis, 1)
+        keep = keep.to(tokens.device).view(*keep.shape, *(1,) * (tokens.dim() - 2))
+        mean = tokens.where(keep, 0).sum(1) / keep.sum(1)
+        if mean.dim() < 3 or channel is None:
+            return mean.flatten(1)
+        place = channel - (channel > axis)
+        return mean.movedim(1 + place, -1).flatten(1, -2).mean(1)
+
+    return reduce
+
+
+# --- the first token -------------------------------------------------------------------------------
+
+
+def _has_first_token(layer: Layer) -> bool:
+    return len(layer.shape) == 2 and layer.channel_axis == 1
+
+
+def _units_first(layer: Layer, ref: Reference) -> int:
+    if len(layer.shape) > 1 and layer.token_axis is None and not _has_first_token(layer):
+        message = f"The reducer cls keeps the first token, and {layer.name} has no tokens."
+        raise InputError(message, "Choose layers of a transformer, or the reducer spatial-mean.")
+    return layer.channels
+
+
+def _plan_first(layer: Layer, ref: Reference) -> Reduce:
+    if not _has_first_token(layer):
+        return _plan_all(layer, ref)
+    return lambda output: output[:, 0].clone()
+
+
+def _plan_first_token(layer: Layer, ref: Reference) -> ReduceTokens:
+    axis, channel = layer.token_axis or 0, layer.channel_axis or 0
+
+    def reduce(output: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
+        first = output.select(1 + axis, 0)
+        place = channel - (channel > axis)
+        return first.movedim(1 + place, -1).flatten(1, -2).mean(1) if first.dim() > 2 else first.clone()
+
+    return reduce
 
 
 # --- a fixed random subset of units ----------------------------------------------------------------
@@ -200,7 +270,15 @@ REDUCERS: dict[str, Kind] = {
         lambda layer, ref: layer.channels,
         _plan_mean,
         (),
-        "Each channel is averaged over positions (each feature over tokens).",
+        "Each channel is averaged over positions (each feature over the tokens of the text).",
+        _plan_mean_of_tokens,
+    ),
+    "cls": Kind(
+        _units_first,
+        _plan_first,
+        (),
+        "Of a transformer only the first token is kept, which stands for the whole picture or text.",
+        _plan_first_token,
     ),
     "subset": Kind(
         lambda layer, ref: min(layer.units, _number(ref)),

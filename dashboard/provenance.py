@@ -32,6 +32,7 @@ LABELS = {
     "area-rdm": "RDMs of areas",
     "map": "Map",
     "brain": "Similarity with the brain",
+    "predictions": "Predictions",
 }
 """What an answer of each kind is called in a list."""
 

@@ -297,3 +297,15 @@ class BrainSpec(Spec):
     resample: Resample = "dual"
     bootstrap: int = 1000
     seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionsSpec(Spec):
+    """What does the network say of the stimuli, and how good is it?"""
+
+    kind: ClassVar[str] = "predictions"
+    network: str = _source("network")
+    stimuli: str = _source("stimuli")
+    truth: str = ""
+    top: int = 5
+    bins: int = 10

@@ -13,6 +13,9 @@ st.set_page_config(page_title="Homolog", page_icon=str(icon), layout="wide")
 page = st.navigation(
     {
         "": [st.Page("home.py", title="Home", icon=":material/home:", default=True)],
+        "Network": [
+            st.Page("predictions.py", title="Predictions", icon=":material/label:"),
+        ],
         "Network and brain": [
             st.Page("rdms.py", title="RDMs", icon=":material/grid_on:"),
             st.Page("brain.py", title="Brain", icon=":material/neurology:"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dashboard.errors import listing
-from dashboard.figures import answers, brain, network, rdms, theme
+from dashboard.figures import answers, brain, network, predictions, rdms, theme
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,6 +95,7 @@ ALTERNATIVES: dict[str, Callable[[xr.Dataset], str]] = {
     "stimuli": _stimuli,
     "network": _network,
     "recording": _recording,
+    "predictions": predictions.alt,
 }
 """Words by kind of answer."""
 

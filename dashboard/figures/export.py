@@ -102,6 +102,12 @@ def _score_table(ds: xr.Dataset) -> pd.DataFrame:
     return score_table(ds)
 
 
+def _prediction_table(ds: xr.Dataset) -> pd.DataFrame:
+    from dashboard.figures.predictions import table
+
+    return table(ds)
+
+
 TABLES: dict[str, Callable[[xr.Dataset], pd.DataFrame]] = {
     "brain": _score_table,
     "rdm": _rdm_table,
@@ -110,6 +116,7 @@ TABLES: dict[str, Callable[[xr.Dataset], pd.DataFrame]] = {
     "stimuli": _stimulus_table,
     "network": _layer_table,
     "recording": _recording_table,
+    "predictions": _prediction_table,
 }
 """Tidy table by kind of answer."""
 
@@ -190,12 +197,19 @@ def _contact(ds: xr.Dataset, width: int) -> Any:
     return contact_chart(ds, width=width - 12)
 
 
+def _predictions(ds: xr.Dataset, width: int) -> Any:
+    from dashboard.figures.predictions import main_chart
+
+    return main_chart(ds, width)
+
+
 FIGURES: dict[str, Callable[[xr.Dataset, int], Any]] = {
     "brain": _profile,
     "rdm": _layer_matrices,
     "area-rdm": _area_matrices,
     "map": _maps,
     "stimuli": _contact,
+    "predictions": _predictions,
 }
 """Figure by kind of answer, for when none is given: a function of the answer and a width in pixels."""
 

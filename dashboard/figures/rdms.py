@@ -44,6 +44,8 @@ class Matrix:
         What the values are, such as ``"1 − Pearson r"``.
     role : {"network", "brain"}
         Where the matrix comes from.
+    words : str
+        What the matrix shows, where it is no matrix of dissimilarities.
     """
 
     title: str
@@ -54,6 +56,7 @@ class Matrix:
     hi: float
     unit: str
     role: Literal["network", "brain"]
+    words: str = ""
 
 
 # --- from answers to matrices -------------------------------------------------------------------------------
@@ -288,6 +291,8 @@ def verdict(rdm_ds: xr.Dataset | None, area_ds: xr.Dataset | None = None) -> str
 
 def matrix_alt(panel: Matrix) -> str:
     """Say what one matrix shows, for those who cannot see it."""
+    if panel.words:
+        return panel.words
     rows, columns = np.triu_indices(len(panel.labels), 1)
     values = panel.values[rows, columns]
     head = f"{panel.title}: dissimilarities of {len(panel.labels)} stimuli ({panel.unit})"

@@ -201,19 +201,20 @@ def _wide(patterns: np.ndarray, metric: str) -> torch.Tensor:
         found = wide.squared_distances(patterns, products, _less_column_means, NEAR) / n_units
         return found if metric == "sqeuclidean" else found.sqrt()
     shift = mean[:, None] if metric == "correlation" else torch.zeros(n, 1, dtype=torch.float64)
-    products = wide.gram(patterns, lambda block: block - shift)
+    products = wide.gram(patterns, lambda block: block.sub_(shift))
     smallest = max(1e-8, float(np.finfo(patterns.dtype).eps)) * shift[:, 0].abs()
     norms = _norms(products.diagonal().sqrt(), smallest, n_units, WITHOUT[metric])
     cosines = (products / (norms[:, None] * norms)).fill_diagonal_(1.0)
     found = (
-        wide.squared_distances(patterns, cosines, lambda block: (block - shift) / norms[:, None], NEAR) / 2
+        wide.squared_distances(patterns, cosines, lambda block: block.sub_(shift).div_(norms[:, None]), NEAR)
+        / 2
     )
     i, j = (torch.from_numpy(index) for index in pair_indices(n))
     return torch.where(torch.isnan(norms[i] + norms[j]), torch.nan, found)
 
 
-def _less_column_means(block: torch.Tensor) -> torch.Tensor:
-    return block - block.mean(0)
+def _less_column_means(block: torch.Tensor) -> None:
+    block -= block.mean(0)
 
 
 # --- input ------------------------------------------------------------------------------------------------

@@ -130,3 +130,17 @@ def test_a_full_disk_is_one_sentence(monkeypatch):
     monkeypatch.setattr(ArrayWriter, "append", full)
     with pytest.raises(errors.ComputeError, match="cannot be kept: the store's disk is full"):
         compute.compute(RDM)
+
+
+def test_damaged_activations_are_extracted_again(homolog_home):
+    want = compute.compute(RDM)
+    chunks = [file for file in homolog_home.rglob("c/0/0") if file.is_file()]
+    assert len(chunks) == 2
+    for chunk in chunks:
+        data = bytearray(chunk.read_bytes())
+        data[len(data) // 2] ^= 1
+        chunk.write_bytes(data)
+    again = compute.compute(RDM.replace(metric="cosine"))
+    assert again.attrs["metric"] == "cosine"
+    store.default().clear([compute.key(RDM)])
+    np.testing.assert_array_equal(compute.compute(RDM).rdm.values, want.rdm.values)

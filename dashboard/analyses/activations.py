@@ -38,6 +38,8 @@ class Extraction:
     layers : tuple of Layer
     keys : dict of str to str
         Name of the layer to the key of its array in the store.
+    reducer : str
+        What was kept of each layer.
     device : str
         Where the network runs.
     """
@@ -46,19 +48,29 @@ class Extraction:
     shown: Stimuli
     layers: tuple[Layer, ...]
     keys: dict[str, str]
+    reducer: str
     device: str
 
     def patterns(self, layer: Layer) -> np.ndarray:
         """Return the responses of one layer, (n_stimuli, n_units) float32.
 
+        What was removed or damaged since is extracted again.
+
         Raises
         ------
         ComputeError
-            When the stored responses were removed or damaged meanwhile.
+            When the disk does not keep them.
         """
-        found = store.default().arrays.read(self.keys[layer.name])
+        arrays = store.default().arrays
+        found = arrays.read(self.keys[layer.name])
         if found is None:
-            raise ComputeError(f"The stored responses of {layer.name} are gone or damaged.", "Try again.")
+            _fill(self, [layer], arrays)
+            found = arrays.read(self.keys[layer.name])
+        if found is None:
+            raise ComputeError(
+                f"The responses of {layer.name} are damaged each time they are stored.",
+                "Check the server's disk.",
+            )
         return found
 
 
@@ -86,17 +98,11 @@ def extract(network: str, shown: str, layers: Sequence[str], reducer: str) -> Ex
     if not chosen:
         raise InputError("No layer is chosen.", "Choose at least one layer.")
     keys = {layer.name: _key(network, shown, layer.name, reducer) for layer in chosen}
-    extraction = Extraction(opened, pictures, tuple(chosen), keys, networks.device().type)
+    extraction = Extraction(opened, pictures, tuple(chosen), keys, reducer, networks.device().type)
     arrays = store.default().arrays
-    missing = [layer for layer in chosen if arrays.open(keys[layer.name]) is None]
+    missing = [layer for layer in chosen if not arrays.has(keys[layer.name])]
     if missing:
-        try:
-            _fill(extraction, missing, reducer, arrays)
-        except OSError as error:
-            raise ComputeError(
-                "The responses cannot be kept: the store's disk is full or cannot be written to.",
-                "Free some space, or clean the store on the Jobs page; what was finished is kept.",
-            ) from error
+        _fill(extraction, missing, arrays)
         store.default().evict()
     return extraction
 
@@ -112,10 +118,21 @@ def _key(network: str, shown: str, layer: str, reducer: str) -> str:
     return hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
 
 
-def _fill(extraction: Extraction, missing: list[Layer], reducer: str, arrays: ArrayStore) -> None:
-    """Extract the layers that are not stored yet, from the first stimulus that any of them lacks."""
+def _fill(extraction: Extraction, missing: list[Layer], arrays: ArrayStore) -> None:
+    """Extract the layers that are not stored, or say in a sentence that the disk does not take them."""
+    try:
+        _extract(extraction, missing, arrays)
+    except OSError as error:
+        raise ComputeError(
+            "The responses cannot be kept: the store's disk is full or cannot be written to.",
+            "Free some space, or clean the store on the Jobs page; what was finished is kept.",
+        ) from error
+
+
+def _extract(extraction: Extraction, missing: list[Layer], arrays: ArrayStore) -> None:
+    """Run the network from the first stimulus that any of the missing layers lacks."""
     network, shown = extraction.network, extraction.shown
-    reduce = networks.reducer(reducer)
+    reduce = networks.reducer(extraction.reducer)
     with contextlib.ExitStack() as stack:
         writers = {}
         # In the order of the keys, so that two processes never wait for each other.

@@ -33,6 +33,8 @@ LABELS = {
     "map": "Map",
     "brain": "Similarity with the brain",
     "predictions": "Predictions",
+    "training": "Training",
+    "health": "Health",
 }
 """What an answer of each kind is called in a list."""
 

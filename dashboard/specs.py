@@ -309,3 +309,24 @@ class PredictionsSpec(Spec):
     truth: str = ""
     top: int = 5
     bins: int = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSpec(Spec):
+    """How was the network trained: loss, metric, learning rate and gradients over epochs?"""
+
+    kind: ClassVar[str] = "training"
+    network: str = _source("network")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HealthSpec(Spec):
+    """Are activations, gradients and weights of the network healthy on these stimuli?"""
+
+    kind: ClassVar[str] = "health"
+    network: str = _source("network")
+    stimuli: str = _source("stimuli")
+    layers: tuple[str, ...] = ()
+    batch: int = 32
+    truth: str = ""
+    seed: int = 0

@@ -14,6 +14,7 @@ page = st.navigation(
     {
         "": [st.Page("home.py", title="Home", icon=":material/home:", default=True)],
         "Network": [
+            st.Page("network.py", title="Network", icon=":material/account_tree:"),
             st.Page("predictions.py", title="Predictions", icon=":material/label:"),
         ],
         "Network and brain": [

@@ -1,15 +1,29 @@
-"""What is this network: its layers, shapes and parameters?"""
+"""What is this network: its layers, shapes and parameters, and how was it trained?"""
 
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from dashboard import networks
+from dashboard.errors import InputError
+from dashboard.networks import Network
 from dashboard.progress import report
-from dashboard.specs import NetworkSpec
+from dashboard.specs import NetworkSpec, TrainingSpec
+
+if TYPE_CHECKING:
+    import torch
+
+NOT_ON_CARD = ("history", "vocabulary", "labels")
+"""Long parts of a card; the history has an answer of its own."""
+
+MOST_LABELS = 2000
+"""Attributes of a netCDF file have a limit; of more labels the first are kept."""
+
+MOST_DETAIL = 200
 
 
 def layer_table(spec: NetworkSpec) -> xr.Dataset:
@@ -18,20 +32,30 @@ def layer_table(spec: NetworkSpec) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        ``kind``, ``shape`` (output, without the batch axis), ``parameters``, ``units`` and ``default`` (1 for
-        the layers that are chosen when none are), each (layer,).
+        ``kind``, ``shape`` (output, without the batch axis), ``shape_in`` (of the first input, ``""`` where
+        there is none), ``detail`` (settings of the module), ``parameters``, ``units``, ``depth``, ``leaf`` (1
+        for modules without modules inside) and ``default`` (1 for the layers that are chosen when none are),
+        each (layer,).
     """
     report(0.0, f"Opening {networks.shown_name(spec.network)}")
     network = networks.load(spec.network)
     layers = network.layers
-    shapes = [layer.shape_text for layer in layers]
+    given = _input_shapes(network)
+
+    def whole(values: list[int] | list[bool], kind: type) -> tuple[str, np.ndarray]:
+        return "layer", np.array(values, dtype=kind)
+
     return xr.Dataset(
         {
             "kind": ("layer", [layer.kind for layer in layers]),
-            "shape": ("layer", shapes),
-            "parameters": ("layer", np.array([layer.parameters for layer in layers], dtype=np.int64)),
-            "units": ("layer", np.array([layer.units for layer in layers], dtype=np.int64)),
-            "default": ("layer", np.array([layer.default for layer in layers], dtype=np.int8)),
+            "shape": ("layer", [layer.shape_text for layer in layers]),
+            "shape_in": ("layer", [given.get(layer.name, "") for layer in layers]),
+            "detail": ("layer", [_detail(network, layer.name) for layer in layers]),
+            "parameters": whole([layer.parameters for layer in layers], np.int64),
+            "units": whole([layer.units for layer in layers], np.int64),
+            "depth": whole([layer.depth for layer in layers], np.int64),
+            "leaf": whole([layer.leaf for layer in layers], np.int8),
+            "default": whole([layer.default for layer in layers], np.int8),
         },
         coords={"layer": [layer.name for layer in layers]},
         attrs={
@@ -39,10 +63,131 @@ def layer_table(spec: NetworkSpec) -> xr.Dataset:
             "reference": spec.network,
             "name": network.title,
             "n_parameters": network.n_parameters,
+            "weight_bytes": sum(t.numel() * t.element_size() for t in network.module.state_dict().values()),
             "digest": network.digest,
             "preprocessing": network.preprocessing,
             "weights": network.weights,
             "input_shape": " × ".join(map(str, network.input_shape)),
-            "labels": json.dumps(list(network.labels or [])),
+            "input_kind": network.input_kind,
+            "output": str(network.card.get("output") or ("classes" if network.labels else "")),
+            "labels": json.dumps(list(network.labels or [])[:MOST_LABELS]),
+            "n_labels": len(network.labels or ()),
+            "card": json.dumps(_card(network)),
+            "has_history": "yes" if network.card.get("history") else "no",
+        },
+    )
+
+
+def _card(network: Network) -> dict[str, Any]:
+    """Return what the card says, without its long parts; of an untrained twin only what still holds."""
+    card = {name: value for name, value in network.card.items() if name not in NOT_ON_CARD}
+    if "untrained" in network.reference:
+        for name in ("metrics", "minutes", "sha256", "why", "hyperparameters", "seed"):
+            card.pop(name, None)
+    return card
+
+
+def _detail(network: Network, call: str) -> str:
+    """Return the settings of a module as torch writes them, such as ``3, 16, kernel_size=(5, 5)``."""
+    try:
+        text = network.module.get_submodule(call.partition(":")[0]).extra_repr()
+    except AttributeError:
+        return ""
+    return " ".join(text.split())[:MOST_DETAIL]
+
+
+def _input_shapes(network: Network) -> dict[str, str]:
+    """Return the shape of the first input of every call, without the batch; nothing where it cannot be seen.
+
+    The pass runs on a copy without memory, or else for real.
+    """
+    import torch
+
+    from dashboard.networks.layers import on_meta, shared_copy
+
+    if network.input_kind == "text":
+        return {}
+    shape = (1, *network.input_shape)
+    try:
+        return _seen(on_meta(network.module), torch.zeros(shape, device="meta"))
+    except Exception:  # a forward that looks at values cannot run without any
+        pass
+    return _seen(shared_copy(network.module), torch.zeros(shape))
+
+
+def _seen(module: torch.nn.Module, stimulus: torch.Tensor) -> dict[str, str]:
+    import torch
+
+    from dashboard.networks.layers import Recorder, first_tensor
+
+    found: dict[str, str] = {}
+    recorder = Recorder()
+
+    def hook(name: str) -> Any:
+        def remember(_module: Any, inputs: Any, _output: Any) -> None:
+            call = recorder.call(name)
+            tensor = first_tensor(inputs)
+            if tensor is not None and tensor.dim() > 1:
+                found[call] = " × ".join(map(str, tensor.shape[1:]))
+
+        return remember
+
+    handles = [inner.register_forward_hook(hook(name)) for name, inner in module.named_modules() if name]
+    try:
+        with torch.inference_mode():
+            module.eval()(stimulus)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found
+
+
+# --- training --------------------------------------------------------------------------------------
+
+
+def training(spec: TrainingSpec) -> xr.Dataset:
+    """Return the history of the training that a bundled network's card keeps.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``loss`` and ``metric`` (part, epoch) for training and validation, ``learning_rate`` (epoch,), and
+        ``gradient_norm`` (module, epoch), the mean norm over the steps of an epoch; NaN where not recorded.
+
+    Raises
+    ------
+    InputError
+        When no history comes with the weights.
+    """
+    network = networks.load(spec.network)
+    history = network.card.get("history") or []
+    if not history or "untrained" in network.reference:
+        message = f"No training history comes with {network.title}."
+        raise InputError(message, "Bundled networks bring theirs; for others look at their publication.")
+    parts = ("train", "validation")
+    modules = list(dict.fromkeys(name for row in history for name in row.get("gradient_norm", {})))
+
+    def column(name: str) -> list[float]:
+        return [float(row[name]) if row.get(name) is not None else np.nan for row in history]
+
+    norms = [[row.get("gradient_norm", {}).get(name, np.nan) for row in history] for name in modules]
+    return xr.Dataset(
+        {
+            "loss": (("part", "epoch"), [column(f"{part}_loss") for part in parts]),
+            "metric": (("part", "epoch"), [column(f"{part}_metric") for part in parts]),
+            "learning_rate": ("epoch", column("learning_rate")),
+            "gradient_norm": (("module", "epoch"), np.array(norms, dtype=float).reshape(-1, len(history))),
+        },
+        coords={
+            "part": ["training", "validation"],
+            "epoch": [int(row["epoch"]) for row in history],
+            "module": modules,
+        },
+        attrs={
+            "title": f"Training of {network.title}",
+            "network": spec.network,
+            "network_title": network.title,
+            "metric_name": str(network.card.get("metric", "metric")),
+            "simulated": "no",
         },
     )

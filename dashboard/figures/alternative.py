@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dashboard.errors import listing
-from dashboard.figures import answers, brain, network, predictions, rdms, theme
+from dashboard.figures import answers, brain, health, network, predictions, rdms, theme
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,6 +96,8 @@ ALTERNATIVES: dict[str, Callable[[xr.Dataset], str]] = {
     "network": _network,
     "recording": _recording,
     "predictions": predictions.alt,
+    "training": network.training_words,
+    "health": health.alt,
 }
 """Words by kind of answer."""
 

@@ -108,6 +108,18 @@ def _prediction_table(ds: xr.Dataset) -> pd.DataFrame:
     return table(ds)
 
 
+def _training_table(ds: xr.Dataset) -> pd.DataFrame:
+    from dashboard.figures.network import training_table
+
+    return training_table(ds)
+
+
+def _health_table(ds: xr.Dataset) -> pd.DataFrame:
+    from dashboard.figures.health import table
+
+    return table(ds)
+
+
 TABLES: dict[str, Callable[[xr.Dataset], pd.DataFrame]] = {
     "brain": _score_table,
     "rdm": _rdm_table,
@@ -117,6 +129,8 @@ TABLES: dict[str, Callable[[xr.Dataset], pd.DataFrame]] = {
     "network": _layer_table,
     "recording": _recording_table,
     "predictions": _prediction_table,
+    "training": _training_table,
+    "health": _health_table,
 }
 """Tidy table by kind of answer."""
 
@@ -203,6 +217,24 @@ def _predictions(ds: xr.Dataset, width: int) -> Any:
     return main_chart(ds, width)
 
 
+def _flow(ds: xr.Dataset, width: int) -> Any:
+    from dashboard.figures.network import flow_chart
+
+    return flow_chart(ds, width=min(width - 20, 480))
+
+
+def _training(ds: xr.Dataset, width: int) -> Any:
+    from dashboard.figures.network import training_chart
+
+    return training_chart(ds, width=max(150, (width - 150) // 3))
+
+
+def _health(ds: xr.Dataset, width: int) -> Any:
+    from dashboard.figures.health import activation_chart
+
+    return activation_chart(ds, width=max(180, (width - 160) * 2 // 3))
+
+
 FIGURES: dict[str, Callable[[xr.Dataset, int], Any]] = {
     "brain": _profile,
     "rdm": _layer_matrices,
@@ -210,6 +242,9 @@ FIGURES: dict[str, Callable[[xr.Dataset, int], Any]] = {
     "map": _maps,
     "stimuli": _contact,
     "predictions": _predictions,
+    "network": _flow,
+    "training": _training,
+    "health": _health,
 }
 """Figure by kind of answer, for when none is given: a function of the answer and a width in pixels."""
 

@@ -168,8 +168,8 @@ def test_write_is_whole_or_nothing(tmp_path):
     path.write_text("old")
     export.write(path, samples.brain())
     assert path.read_bytes() == export.export("csv", samples.brain())
-    with pytest.raises(InputError, match="no figure for the kind of answer network"):
-        export.write(tmp_path / "layers.png", samples.network())
+    with pytest.raises(InputError, match="no figure for the kind of answer recording"):
+        export.write(tmp_path / "layers.png", samples.recording())
     assert [p.name for p in tmp_path.iterdir()] == ["scores.CSV"]
 
 

@@ -1,0 +1,240 @@
+"""Whether activations, gradients and weights are healthy: words, tables and charts."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dashboard.figures import answers, theme
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+FADING = 1e-3
+"""Gradients vanish or explode, we say, when they differ by this factor between first and last layers."""
+
+
+# --- words ------------------------------------------------------------------------------------------
+
+
+def dead_words(ds: xr.Dataset) -> str:
+    """Say how many units are zero for every stimulus, and where most are."""
+    n = int(ds.attrs["n_stimuli"])
+    share = ds["dead"].to_numpy() / np.maximum(ds["units"].to_numpy(), 1)
+    if not share.any():
+        return f"No unit of these layers is zero on all {n} stimuli."
+    k = int(share.argmax())
+    name = answers.names(ds, "layer")[k]
+    dead, units = int(ds["dead"].to_numpy()[k]), int(ds["units"].to_numpy()[k])
+    channels, all_channels = int(ds["dead_channels"].to_numpy()[k]), int(ds["channels"].to_numpy()[k])
+    text = f"Most dead units are in {name}: {dead:,} of {units:,} ({100 * share[k]:.1f} %) "
+    text += f"are zero on all {n} stimuli"
+    if all_channels < units:
+        text += f", {channels} of {all_channels} channels entirely"
+    return f"{text}. This holds for these stimuli; others may wake them."
+
+
+def finite_words(ds: xr.Dataset) -> str:
+    """Name the layers with activations that are no number; ``""`` when there is none."""
+    bad = [name for name, n in zip(answers.names(ds, "layer"), ds["not_finite"].to_numpy(), strict=True) if n]
+    return (
+        f"Activations that are no number, first in {bad[0]}: what follows it cannot be trusted."
+        if bad
+        else ""
+    )
+
+
+def fading(ds: xr.Dataset) -> float:
+    """Return how many times larger gradients are in the first third of modules than in the last third.
+
+    Root mean square over weights, geometric mean over modules; NaN with fewer than three modules.
+    """
+    rms = ds["gradient_rms"].to_numpy()
+    third = len(rms) // 3
+    if third < 1:
+        return math.nan
+    first, last = rms[:third], rms[-third:]
+    if not (np.isfinite(first).all() and np.isfinite(last).all()) or (last <= 0).any():
+        return math.nan
+    return 0.0 if (first <= 0).any() else float(np.exp(np.log(first).mean() - np.log(last).mean()))
+
+
+def gradient_words(ds: xr.Dataset) -> str:
+    """Say whether gradients vanish or explode from the last to the first layers."""
+    norms = ds["gradient_norm"].to_numpy()
+    names = answers.names(ds, "module")
+    bad = [name for name, v in zip(names, norms, strict=True) if math.isinf(v)]
+    none = [name for name, v in zip(names, norms, strict=True) if math.isnan(v)]
+    if bad:
+        return f"The gradient is infinite in {bad[0]}."
+    ratio = fading(ds)
+    if none:
+        return f"{len(none)} modules get no gradient, first {none[0]}."
+    if math.isnan(ratio):
+        return "There are too few modules with weights, or their gradient is zero: no trend can be told."
+    times = theme.three_digits(ratio)
+    head = f"Per weight the gradient of the first layers is {times} times that of the last"
+    if ratio < FADING:
+        return f"{head}: it vanishes on its way back."
+    if ratio > 1 / FADING:
+        return f"{head}: it explodes on its way back."
+    return f"{head}: it neither vanishes nor explodes (said below 1/1000 and above 1000)."
+
+
+def alt(ds: xr.Dataset) -> str:
+    """Return the result in words."""
+    return " ".join(part for part in (finite_words(ds), dead_words(ds), gradient_words(ds)) if part)
+
+
+# --- tables -----------------------------------------------------------------------------------------
+
+
+def layer_table(ds: xr.Dataset) -> pd.DataFrame:
+    """Return one row per layer: quantiles, mean, spread, zeros and dead units."""
+    import pandas as pd
+
+    table: dict[str, Any] = {"layer": answers.names(ds, "layer")}
+    for k, level in enumerate(ds["level"].to_numpy()):
+        table[f"quantile {100 * level:g} %"] = ds["activation"].transpose("layer", "level").to_numpy()[:, k]
+    for name in (
+        "mean",
+        "sd",
+        "zero_share",
+        "units",
+        "dead",
+        "constant",
+        "channels",
+        "dead_channels",
+        "not_finite",
+    ):
+        table[name.replace("_", " ")] = ds[name].to_numpy()
+    return pd.DataFrame(table)
+
+
+def module_table(ds: xr.Dataset) -> pd.DataFrame:
+    """Return one row per module with weights: quantiles of weights, zeros and gradients."""
+    import pandas as pd
+
+    table: dict[str, Any] = {"module": answers.names(ds, "module")}
+    for k, level in enumerate(ds["level"].to_numpy()):
+        table[f"weight quantile {100 * level:g} %"] = (
+            ds["weight"].transpose("module", "level").to_numpy()[:, k]
+        )
+    for name in ("n_weights", "zero_weights", "gradient_norm", "gradient_rms"):
+        table[name.replace("_", " ")] = ds[name].to_numpy()
+    return pd.DataFrame(table)
+
+
+def table(ds: xr.Dataset) -> pd.DataFrame:
+    """Return both tables one below the other, with a column that says which."""
+    import pandas as pd
+
+    layers, modules = layer_table(ds), module_table(ds)
+    layers.insert(0, "part", "activations")
+    modules.insert(0, "part", "weights and gradients")
+    return pd.concat([layers.rename(columns={"layer": "name"}), modules.rename(columns={"module": "name"})])
+
+
+# --- charts -----------------------------------------------------------------------------------------
+
+
+def activation_chart(ds: xr.Dataset, *, dark: bool = False, width: int = 420) -> Any:
+    """Draw the distribution of activations of each layer, and beside it the share of dead units."""
+    import altair as alt
+
+    left = _spread(ds, "layer", "activation", "Activation", dark, width)
+    names = answers.names(ds, "layer")
+    n = int(ds.attrs["n_stimuli"])
+    rows = [
+        {"name": name, "share": d / max(u, 1), "dead": int(d), "units": int(u)}
+        for name, d, u in zip(names, ds["dead"].to_numpy(), ds["units"].to_numpy(), strict=True)
+    ]
+    bars = (
+        alt.Chart(alt.Data(values=rows))
+        .mark_bar(color=theme.colour("caution", dark), height=8)
+        .encode(
+            x=alt.X(
+                "share:Q",
+                title=f"Share of units zero on all {n} stimuli",
+                scale=alt.Scale(domain=[0, max(0.05, *(row["share"] for row in rows))]),
+                axis=alt.Axis(format="%", tickCount=4),
+            ),
+            y=alt.Y("name:N", sort=names, title=None, axis=alt.Axis(labels=False)),
+            tooltip=[
+                alt.Tooltip("name:N", title="Layer"),
+                alt.Tooltip("dead:Q", title="Dead units"),
+                alt.Tooltip("units:Q", title="Units"),
+            ],
+        )
+        .properties(width=width // 2, height=alt.Step(22))
+    )
+    return theme.style(alt.hconcat(left, bars), dark)
+
+
+def weight_chart(ds: xr.Dataset, *, dark: bool = False, width: int = 520) -> Any:
+    """Draw the distribution of weights of each module."""
+    return theme.style(_spread(ds, "module", "weight", "Weight", dark, width), dark)
+
+
+def _spread(ds: xr.Dataset, dim: str, variable: str, title: str, dark: bool, width: int) -> Any:
+    import altair as alt
+
+    names = answers.names(ds, dim)
+    values = ds[variable].transpose(dim, "level").to_numpy()
+    keys = ("q1", "q25", "q50", "q75", "q99")
+    rows = [
+        {"name": name, **{key: float(v) for key, v in zip(keys, line, strict=True)}}
+        for name, line in zip(names, values, strict=True)
+        if np.isfinite(line).all()
+    ]
+    short = theme.short_names(tuple(names))
+    colour = theme.colour("network", dark)
+    base = alt.Chart(alt.Data(values=rows)).encode(
+        y=alt.Y("name:N", sort=names, title=None, axis=alt.Axis(labelExpr=f"{theme.js(short)}[datum.value]")),
+        tooltip=[
+            alt.Tooltip("name:N", title=dim.title()),
+            *(alt.Tooltip(f"{key}:Q", title=f"{key[1:]} % quantile", format=".4g") for key in keys),
+        ],
+    )
+    x = alt.X("q1:Q", title=f"{title}: 1 to 99 % (line), middle half (bar), median (tick)")
+    whole = base.mark_rule(color=colour).encode(x=x, x2="q99:Q")
+    half = base.mark_bar(color=colour, height=9, opacity=0.65).encode(x="q25:Q", x2="q75:Q")
+    median = base.mark_tick(color=theme.colour("text", dark), thickness=2, size=14).encode(x="q50:Q")
+    return (whole + half + median).properties(width=width, height=alt.Step(22))
+
+
+def gradient_chart(ds: xr.Dataset, *, dark: bool = False, width: int = 520) -> Any:
+    """Draw the gradient norm of each module for one batch, on a log scale, in order of execution."""
+    import altair as alt
+
+    names = answers.names(ds, "module")
+    short = theme.short_names(tuple(names))
+    columns = zip(names, ds["gradient_norm"].to_numpy(), ds["gradient_rms"].to_numpy(), strict=True)
+    rows = [
+        {"name": name, "norm": float(norm), "rms": float(rms)}
+        for name, norm, rms in columns
+        if math.isfinite(norm) and norm > 0
+    ]
+    chart = (
+        alt.Chart(alt.Data(values=rows))
+        .mark_point(filled=True, size=60, color=theme.colour("network", dark), opacity=1)
+        .encode(
+            x=alt.X("norm:Q", title="Gradient norm (log scale)", scale=alt.Scale(type="log", nice=True)),
+            y=alt.Y(
+                "name:N",
+                sort=names,
+                title=None,
+                axis=alt.Axis(labelExpr=f"{theme.js(short)}[datum.value]", grid=True),
+            ),
+            tooltip=[
+                alt.Tooltip("name:N", title="Module"),
+                alt.Tooltip("norm:Q", title="Norm", format=".3g"),
+                alt.Tooltip("rms:Q", title="Root mean square per weight", format=".3g"),
+            ],
+        )
+        .properties(width=width, height=alt.Step(18))
+    )
+    return theme.style(chart, dark)

@@ -5,7 +5,8 @@
 >>> [layer.name for layer in networks.select(network.layers)][:2]
 ['features.0', 'features.3']
 
-Importing this package does not import torch; `load`, `activations`, `forecast` and `device` do when called.
+Importing this package does not import torch; `load`, `activations`, `forecast`, `costs` and `device` do when
+called.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import torch
 
     from dashboard.networks.capture import Forecast
+    from dashboard.networks.layercosts import LayerCost
 
 __all__ = [
     "REDUCERS",
@@ -40,6 +42,7 @@ __all__ = [
     "activations",
     "batches",
     "catalogue",
+    "costs",
     "device",
     "forecast",
     "identity",
@@ -48,6 +51,7 @@ __all__ = [
     "reducer",
     "select",
     "shown_name",
+    "total_flops",
     "weight_file",
 ]
 
@@ -143,6 +147,20 @@ def forecast(
     from dashboard.networks import capture
 
     return capture.forecast(network, n_stimuli, layers, reduce)
+
+
+def costs(network: Network) -> list[LayerCost]:
+    """Return operations, memory and receptive field of every layer; see `layercosts.costs`."""
+    from dashboard.networks import layercosts
+
+    return layercosts.costs(network)
+
+
+def total_flops(network: Network) -> int:
+    """Return the floating-point operations of the whole network for one stimulus."""
+    from dashboard.networks import layercosts
+
+    return layercosts.total_flops(network)
 
 
 def device() -> torch.device:

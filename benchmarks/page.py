@@ -21,7 +21,7 @@ def main() -> None:
 
     from dashboard import jobs
 
-    app = AppTest.from_file("pages/app.py", default_timeout=300)
+    app = AppTest.from_file("../pages/app.py", default_timeout=300)
     try:
         for page in PAGES:
             _settle(app, page)

@@ -525,6 +525,7 @@ def _embedded_cluster(memory_bytes: int | None) -> SpecCluster:
     from distributed import Nanny, Scheduler, SpecCluster
     from distributed.security import Security
 
+    _leave_main_out()
     security = Security.temporary()
     place: dict[str, Any] = {"host": "127.0.0.1", "protocol": "tls", "security": security}
     options = {
@@ -552,6 +553,26 @@ def _embedded_cluster(memory_bytes: int | None) -> SpecCluster:
         return SpecCluster(
             workers=workers, scheduler=scheduler, security=security, silence_logs=logging.CRITICAL
         )
+
+
+def _leave_main_out() -> None:
+    """Keep new worker processes from running our main script again.
+
+    A spawned process imports its parent's ``__main__``, and while a page runs Streamlit puts the app's script
+    there: a worker that starts (or restarts) in that moment would run the whole app. Workers need none of it.
+    """
+    from multiprocessing import spawn
+
+    original = spawn.get_preparation_data
+    if getattr(original, "without_main", False):
+        return
+
+    def prepared(name: str) -> dict[str, Any]:
+        data = original(name)
+        return {key: value for key, value in data.items() if not key.startswith("init_main_from")}
+
+    prepared.without_main = True  # type: ignore[attr-defined]
+    spawn.get_preparation_data = prepared
 
 
 def _configuration() -> dict[str, Any]:

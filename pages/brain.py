@@ -8,7 +8,7 @@ from dashboard import provenance
 from dashboard.figures import brain as figure
 from dashboard.figures.alternative import alt_text
 from dashboard.specs import BrainSpec, Measure, Metric, Resample
-from dashboard.ui import answers, choices, panel, sidebar
+from dashboard.ui import answers, charts, choices, panel, sidebar
 from dashboard.ui.text import plain
 
 
@@ -78,8 +78,7 @@ def show(spec: BrainSpec, area: str) -> None:
     shown = area if area in answer.area.values else str(answer.area.values[0])
     st.markdown(f"**{plain(figure.verdict(answer, shown))}**")
     answers.cautions(answer)
-    chart = figure.layer_profile(answer, area=shown, dark=choices.dark())
-    st.altair_chart(chart, key="brain-profile", theme=None)
+    charts.draw(answer, "brain-profile", lambda dark: figure.layer_profile(answer, shown, dark), shown)
     st.caption(plain(figure.caption(answer)))
     panel.footer(answer, spec, lambda: figure.layer_profile(answer, area=shown), name="brain")
     details(answer, shown)
@@ -91,9 +90,7 @@ def details(answer: choices.Answer, shown: str) -> None:
     table, methods, *rest = st.tabs(["Table", "Methods", *(["Other areas"] if others else [])])
     for name in others:
         with rest[0]:
-            chart = figure.layer_profile(answer, area=name, dark=choices.dark())
-            st.altair_chart(chart, key=f"brain-{name}", theme=None)
-            st.markdown(plain(figure.verdict(answer, name)))
+            profile(answer, name)
     with table:
         st.dataframe(figure.score_table(answer), hide_index=True, alt=alt_text(answer))
     with methods:
@@ -102,6 +99,12 @@ def details(answer: choices.Answer, shown: str) -> None:
         ("rdms.py", "See the RDMs behind these numbers", ":material/grid_on:"),
         ("jobs.py", "See what was computed and stored", ":material/list_alt:"),
     )
+
+
+def profile(answer: choices.Answer, area: str) -> None:
+    """Draw the profile of one area with its verdict."""
+    charts.draw(answer, f"brain-{area}", lambda dark: figure.layer_profile(answer, area, dark), area)
+    st.markdown(plain(figure.verdict(answer, area)))
 
 
 question, main_area = choose()

@@ -5,10 +5,9 @@ import typing
 import streamlit as st
 
 from dashboard.figures import rdms as figure
-from dashboard.figures.alternative import alt_text
 from dashboard.figures.stimuli import thumbnails_by_name
 from dashboard.specs import AreaRdmSpec, MapMethod, MapSpec, Metric, RdmSpec
-from dashboard.ui import answers, choices, panel, sidebar
+from dashboard.ui import answers, charts, choices, panel, sidebar
 from dashboard.ui.components.matrix import matrix_view
 from dashboard.ui.text import plain
 
@@ -103,9 +102,14 @@ def draw_map(spec: MapSpec, heading: str, pictures: choices.Answer | None) -> No
     answers.cautions(answer)
     st.caption("Near means alike. Each map fills its panel: compare distances within a map only.")
     with st.container(horizontal=True):
-        for number, chart in enumerate(figure.map_charts(answer, small, dark=choices.dark())):
-            st.altair_chart(
-                chart, width="content", key=f"map-{heading}-{number}", theme=None, alt=alt_text(answer)
+        for number in range(answer.sizes["source"]):
+            one = answer.isel(source=[number])
+            charts.draw(
+                one,
+                f"map-{heading}-{number}",
+                lambda dark, one=one: figure.map_charts(one, small, dark=dark)[0],  # type: ignore[misc]
+                small is None,
+                width="content",
             )
     panel.footer(answer, spec, lambda: figure.map_chart(answer, small), name=f"map-{heading.lower()}")
 

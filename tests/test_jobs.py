@@ -469,3 +469,22 @@ def test_a_killed_server_leaves_no_workers(tmp_path):
         server.communicate()
     _, alive = psutil.wait_procs(children, timeout=30)
     assert alive == []
+
+
+def test_new_workers_do_not_run_the_main_script(tmp_path, monkeypatch):
+    """While a page runs, Streamlit's script stands in the place of __main__."""
+    import multiprocessing
+    import types
+
+    marker = tmp_path / "ran"
+    script = tmp_path / "page.py"
+    script.write_text(f"open({str(marker)!r}, 'w').close()")
+    page = types.ModuleType("__main__")
+    page.__file__ = str(script)
+    monkeypatch.setitem(sys.modules, "__main__", page)
+    jobs._leave_main_out()
+    process = multiprocessing.get_context("spawn").Process(target=os.getpid)
+    process.start()
+    process.join(PATIENCE_S)
+    assert process.exitcode == 0
+    assert not marker.exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -14,7 +15,7 @@ from dashboard.analyses import examples as shipped
 from dashboard.figures import brain, rdms
 from dashboard.figures.alternative import alt_text
 from dashboard.figures.stimuli import thumbnails_by_name
-from dashboard.ui import choices
+from dashboard.ui import charts
 from dashboard.ui.text import plain
 
 
@@ -80,21 +81,21 @@ def _shipped(name: str) -> xr.Dataset:
 def _example(answer: xr.Dataset) -> None:
     record = json.loads(answer.attrs["record"])
     spec = specs.from_dict(record["spec"])
-    if spec.kind == "brain":
-        area = str(answer.area.values[0])
-        chart, words = (
-            brain.layer_profile(answer, area=area, dark=choices.dark()),
-            brain.verdict(answer, area),
-        )
-    elif spec.kind == "rdm":
-        panels = rdms.matrices(answer)
-        chart, words = rdms.matrices_chart(panels, dark=choices.dark()), rdms.verdict(answer)
-    else:
-        chart, words = (
-            rdms.map_charts(answer, thumbnails_by_name(_shipped("pictures")), dark=choices.dark())[0],
-            alt_text(answer),
-        )
     st.markdown(f"**{plain(answer.attrs['title'])}**")
-    st.altair_chart(chart, key=f"example-{spec.kind}", theme=None)
-    st.markdown(plain(words))
+    charts.draw(answer, f"example-{spec.kind}", lambda dark: _chart(answer, spec.kind, dark))
+    st.markdown(plain(_words(answer, spec.kind)))
     st.caption(f"{plain(provenance.sentence(record))}  \n`?{urlencode(spec.to_query())}`")
+
+
+def _chart(answer: xr.Dataset, kind: str, dark: bool) -> Any:
+    if kind == "brain":
+        return brain.layer_profile(answer, str(answer.area.values[0]), dark)
+    if kind == "rdm":
+        return rdms.matrices_chart(rdms.matrices(answer), dark=dark, columns=1)
+    return rdms.map_charts(answer, thumbnails_by_name(_shipped("pictures")), dark=dark)[0]
+
+
+def _words(answer: xr.Dataset, kind: str) -> str:
+    if kind == "brain":
+        return brain.verdict(answer, str(answer.area.values[0]))
+    return rdms.verdict(answer) if kind == "rdm" else alt_text(answer)

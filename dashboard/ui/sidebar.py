@@ -72,6 +72,7 @@ def _picker(name: str, label: str, catalogue: dict[str, list[str]], text: str) -
     )
 
 
+@st.cache_data(ttl=20, max_entries=2, show_spinner=False)
 def _catalogue() -> dict[str, list[str]]:
     """Return references by kind, the default first and what needs no download before what does."""
     listed = sorted(networks.catalogue(), key=lambda entry: entry.weights == "download")

@@ -38,7 +38,7 @@ function blocks(view, nodes, given) {
   let before = given;
   for (const node of nodes) {
     const side = node.shape_in && before && node.shape_in !== before ? node.shape_in : "";
-    const note = side && size(side) === size(before) ? ", the same values in another shape" : ", from elsewhere";
+    const note = side && size(side) === size(before) ? ", the same values in another shape" : "";
     found.push(block(view, node, side, note), arrow(node.shape));
     before = node.shape;
   }

@@ -116,7 +116,7 @@ def message(
     parts |= {f"values{k}": _values(m) for k, m in enumerate(matrices)}
     sprite = None
     if thumbnails is not None:
-        packed = raster.sprite(thumbnails)
+        packed = _sprite(hashlib.sha256(np.ascontiguousarray(thumbnails)).hexdigest(), thumbnails)
         tile = {name: k for k, name in enumerate(names)}
         tiles = [tile.get(label, -1) for label in labels]
         sprite = {"mime": packed.mime, "size": packed.size, "columns": packed.columns, "tiles": tiles}
@@ -136,6 +136,12 @@ def message(
         "pinned": pinned,
     }
     return _packed(header, parts)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _sprite(digest: str, _thumbnails: np.ndarray) -> raster.Sprite:
+    """Pack thumbnails once; the digest tells sets apart."""
+    return raster.sprite(_thumbnails)
 
 
 def _check(matrices: Sequence[Matrix], thumbnails: np.ndarray | None, names: Sequence[str]) -> None:

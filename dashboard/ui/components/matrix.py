@@ -116,7 +116,7 @@ def message(
     parts |= {f"values{k}": _values(m) for k, m in enumerate(matrices)}
     sprite = None
     if thumbnails is not None:
-        packed = _sprite(hashlib.sha256(np.ascontiguousarray(thumbnails)).hexdigest(), thumbnails)
+        packed = _sprite(hashlib.sha256(thumbnails.tobytes()).hexdigest(), thumbnails)
         tile = {name: k for k, name in enumerate(names)}
         tiles = [tile.get(label, -1) for label in labels]
         sprite = {"mime": packed.mime, "size": packed.size, "columns": packed.columns, "tiles": tiles}

@@ -102,7 +102,7 @@ def test_preprocessing_gives_the_input_of_the_card(name):
 # Objects ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "least"), [("objects_cnn", 0.95)])
+@pytest.mark.parametrize(("name", "least"), [("objects_cnn", 0.95), ("objects_vit", 0.90)])
 def test_shapes_are_named(name, least, objects, pictures):
     found = answers(name, pictures).argmax(1).numpy()
     assert models.card(name)["labels"] == list(categories("training"))
@@ -117,6 +117,20 @@ def test_an_untrained_network_does_not_name_shapes(objects, pictures):
     with torch.no_grad():
         found = network(torch.stack([preprocess(p) for p in pictures[:120]])).argmax(1).numpy()
     assert np.mean(found == objects.labels()[:120]) < 0.25
+
+
+def test_the_transformer_attends_as_it_says(pictures):
+    """Four blocks of four heads over a CLS token and 64 patches, and the answer is read from CLS alone."""
+    vit = opened("objects_vit")
+    assert [block.attention.heads for block in vit.blocks] == [4, 4, 4, 4]
+    seen = []
+    hook = vit.norm.register_forward_hook(lambda module, args, out: seen.append(args[0].shape))
+    recipe = importlib.import_module("models.objects_vit")
+    with torch.no_grad():
+        vit(torch.stack([recipe.preprocess(p) for p in pictures[:2]]))
+    hook.remove()
+    assert seen == [(2, 64)]
+    assert vit.position.shape == (1, 65, 64)
 
 
 def test_the_object_is_segmented(objects, pictures):

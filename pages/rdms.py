@@ -75,11 +75,13 @@ def show(spec: RdmSpec, area_spec: AreaRdmSpec | None, order: figure.Order, rank
             panel.footer(answer, spec, lambda: matrices, name="rdm")
     if flat.open:
         with flat:
-            place(spec, area_spec, pictures)
+            place(spec, area_spec, answer, pictures)
     choices.next_steps(("brain.py", "Which layer is most like the brain?", ":material/neurology:"))
 
 
-def place(spec: RdmSpec, area_spec: AreaRdmSpec | None, pictures: choices.Answer | None) -> None:
+def place(
+    spec: RdmSpec, area_spec: AreaRdmSpec | None, rdms: choices.Answer, pictures: choices.Answer | None
+) -> None:
     """Draw the stimuli in the plane, for the layers and for the areas."""
     method = choices.pick(
         "method",
@@ -87,19 +89,19 @@ def place(spec: RdmSpec, area_spec: AreaRdmSpec | None, pictures: choices.Answer
         typing.get_args(MapMethod),
         help="classical: exact where distances are Euclidean, keeps the large ones. metric: least stress.",
     )
-    draw_map(MapSpec(rdms=spec, method=method), "Layers", pictures)
+    draw_map(MapSpec(rdms=spec, method=method), "Layers", rdms, pictures)
     if area_spec is not None:
-        draw_map(MapSpec(rdms=area_spec, method=method), "Areas", pictures)
+        draw_map(MapSpec(rdms=area_spec, method=method), "Areas", rdms, pictures)
 
 
-def draw_map(spec: MapSpec, heading: str, pictures: choices.Answer | None) -> None:
+def draw_map(spec: MapSpec, heading: str, rdms: choices.Answer, pictures: choices.Answer | None) -> None:
     """Draw one map per layer, or per area, with the pictures of the stimuli."""
     answer = answers.ask(spec, height=420)
     if answer is None:
         return
     small = None if pictures is None else thumbnails_by_name(pictures)
     st.subheader(heading)
-    answers.cautions(answer)
+    answers.cautions(answer, said=rdms)
     st.caption("Near means alike. Each map fills its panel: compare distances within a map only.")
     with st.container(horizontal=True):
         for number in range(answer.sizes["source"]):

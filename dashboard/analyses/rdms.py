@@ -146,21 +146,26 @@ def stimulus_map(spec: MapSpec) -> xr.Dataset:
     -------
     xarray.Dataset
         ``position`` (source, stimulus, axis), in the unit of the dissimilarities; ``stress`` (source,),
-        Kruskal's stress-1 (Kruskal 1964). A source is a layer or an area.
+        Kruskal's stress-1 (Kruskal 1964), of metric maps; ``explained`` (source,), share of both axes in the
+        sum of positive eigenvalues, of classical maps (Torgerson 1952). A source is a layer or an area.
     """
     with part(0.0, 0.7):
         rdms = compute(spec.rdms)
     by_layer = "layer" in rdms.dims
     sources = list(rdms.layer.values if by_layer else rdms.area.values)
     values = rdms.rdm.values if by_layer else rdms.mean_rdm.values
-    positions, stress = [], []
+    positions: list[np.ndarray] = []
+    stress: list[float] = []
+    explained: list[float] = []
     for number, condensed in enumerate(values):
         report(0.7 + 0.3 * number / len(values), f"Placing the stimuli of {sources[number]}")
         if spec.method == "classical":
-            placed, _ = mds.classical(condensed)
-            stress.append(mds.stress(rdm.square(condensed), placed))
+            placed, share = mds.classical(condensed)
+            explained.append(float(share.sum()))
+            stress.append(np.nan)
         else:
             placed, found = mds.metric(condensed, seed=spec.seed)
+            explained.append(np.nan)
             stress.append(found)
         positions.append(placed)
     unit = (rdms.rdm if by_layer else rdms.mean_rdm).attrs["units"]
@@ -168,6 +173,7 @@ def stimulus_map(spec: MapSpec) -> xr.Dataset:
         {
             "position": (("source", "stimulus", "axis"), np.stack(positions), {"units": unit}),
             "stress": ("source", np.array(stress)),
+            "explained": ("source", np.array(explained)),
         },
         coords={"source": sources, "stimulus": rdms.stimulus.values, "category": rdms.category},
         attrs={

@@ -39,10 +39,10 @@ def _rdm(ds: xr.Dataset) -> str:
 
 
 def _map(ds: xr.Dataset) -> str:
-    stress = ds["stress"].to_numpy()
+    fits = [rdms.fit(ds, k) for k in range(ds.sizes["source"])]
     parts = [
-        f"{name} (stress {theme.three_digits(s)}): {_nearest(ds, k)}"
-        for k, (name, s) in enumerate(zip(answers.names(ds, "source"), stress, strict=True))
+        f"{name} ({told}): {_nearest(ds, k)}"
+        for k, (name, told) in enumerate(zip(answers.names(ds, "source"), fits, strict=True))
     ]
     n = ds.sizes["stimulus"]
     return f"Maps of {n} {_plural('stimulus', n)} by dissimilarity. " + " ".join(parts)
@@ -97,6 +97,7 @@ ALTERNATIVES: dict[str, Callable[[xr.Dataset], str]] = {
     "recording": _recording,
     "predictions": predictions.alt,
     "training": network.training_words,
+    "costs": network.costs_words,
     "health": health.alt,
 }
 """Words by kind of answer."""

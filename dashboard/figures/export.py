@@ -75,7 +75,9 @@ def _map_table(ds: xr.Dataset) -> pd.DataFrame:
             "category": answers.categories(ds) * len(sources),
             "x": place[:, 0],
             "y": place[:, 1],
-            "stress": np.repeat(ds["stress"].to_numpy(), len(names)),
+            **{
+                fit: np.repeat(ds[fit].to_numpy(), len(names)) for fit in ("stress", "explained") if fit in ds
+            },
         }
     )
 
@@ -114,6 +116,10 @@ def _training_table(ds: xr.Dataset) -> pd.DataFrame:
     return training_table(ds)
 
 
+def _costs_table(ds: xr.Dataset) -> pd.DataFrame:
+    return ds.to_dataframe().reset_index()
+
+
 def _health_table(ds: xr.Dataset) -> pd.DataFrame:
     from dashboard.figures.health import table
 
@@ -130,6 +136,7 @@ TABLES: dict[str, Callable[[xr.Dataset], pd.DataFrame]] = {
     "recording": _recording_table,
     "predictions": _prediction_table,
     "training": _training_table,
+    "costs": _costs_table,
     "health": _health_table,
 }
 """Tidy table by kind of answer."""

@@ -48,6 +48,13 @@ def png(pixels: np.ndarray, *, level: int = 6) -> bytes:
     return out.getvalue()
 
 
+def webp(pixels: np.ndarray) -> bytes:
+    """Return a small picture for a page, (height, width, 3) uint8, as WebP, slightly lossy."""
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "WEBP", quality=85)
+    return out.getvalue()
+
+
 def data_uri(data: bytes, mime: str = "image/png") -> str:
     """Return bytes as an address that holds its own data."""
     return f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"

@@ -510,17 +510,24 @@ def map_charts(
     dark: bool = False,
     side: int = 260,
 ) -> list[Any]:
-    """Return one map per layer or area, for pages that wrap them to the screen; see `map_chart`."""
-    pictures = _pictures(map_ds, thumbnails)
-    panels = [_one_map(map_ds, k, pictures, dark, side) for k in range(map_ds.sizes["source"])]
-    return [theme.style(_with_pictures(panel, pictures), dark) for panel in panels]
+    """Return one map per layer or area, for pages that wrap them to the screen; see `map_chart`.
+
+    Each carries its own pictures, as small WebP files, because a page draws each as a chart of its own.
+    """
+    pictures = _pictures(map_ds, thumbnails, small=True)
+    sources = range(map_ds.sizes["source"])
+    return [theme.style(_one_map(map_ds, k, pictures, dark, side, inline=True), dark) for k in sources]
 
 
-def _pictures(map_ds: xr.Dataset, thumbnails: Mapping[str, np.ndarray] | None) -> dict[str, str]:
+def _pictures(
+    map_ds: xr.Dataset, thumbnails: Mapping[str, np.ndarray] | None, *, small: bool = False
+) -> dict[str, str]:
     """Return an address per stimulus that holds its picture; none where dots are drawn instead."""
     names = answers.names(map_ds, "stimulus")
     if thumbnails is None or len(names) > PICTURE_LIMIT or any(name not in thumbnails for name in names):
         return {}
+    if small:
+        return {name: raster.data_uri(raster.webp(thumbnails[name]), "image/webp") for name in names}
     return {name: raster.data_uri(raster.png(thumbnails[name])) for name in names}
 
 
@@ -550,17 +557,27 @@ def _square_ends(points: list[dict[str, Any]]) -> dict[str, list[float]]:
     return {a: [(low + high) / 2 - half, (low + high) / 2 + half] for a, (low, high) in spans.items()}
 
 
-def _one_map(map_ds: xr.Dataset, k: int, pictures: Mapping[str, str], dark: bool, side: int) -> alt.Chart:
+def fit(map_ds: xr.Dataset, k: int) -> str:
+    """Say how well the plane shows the dissimilarities: explained variance where known, else stress."""
+    if "explained" in map_ds and math.isfinite(float(map_ds["explained"].to_numpy()[k])):
+        return f"shows {100 * float(map_ds['explained'].to_numpy()[k]):.0f} % of the variance"
+    return f"stress {theme.three_digits(float(map_ds['stress'].to_numpy()[k]))}"
+
+
+def _one_map(
+    map_ds: xr.Dataset, k: int, pictures: Mapping[str, str], dark: bool, side: int, *, inline: bool = False
+) -> alt.Chart:
     import altair as alt
 
     points = _points(map_ds, k)
+    if inline:
+        points = [{**point, "image": pictures.get(point["stimulus"], "")} for point in points]
     ends = {a: alt.Scale(domain=d, nice=False, zero=False) for a, d in _square_ends(points).items()}
     from_brain = answers.spec(map_ds).get("rdms", {}).get("kind") == "area-rdm" or "recording" in map_ds.attrs
     role: theme.Role = "brain" if from_brain else "network"
-    stress = map_ds["stress"].to_numpy()[k] if "stress" in map_ds else math.nan
     title = alt.TitleParams(
         theme.shortened(answers.names(map_ds, "source")[k], 34),
-        subtitle=f"stress {theme.three_digits(stress)}",
+        subtitle=fit(map_ds, k),
         color=theme.colour(role, dark),
         fontSize=12,
     )
@@ -574,14 +591,9 @@ def _one_map(map_ds: xr.Dataset, k: int, pictures: Mapping[str, str], dark: bool
     )
     if pictures:
         size = 30 if len(points) <= 40 else 22
-        base = base.transform_lookup(
-            lookup="stimulus",
-            from_=alt.LookupData(
-                alt.NamedData(name="pictures"),
-                "stimulus",
-                ["image"],
-            ),
-        )
+        if not inline:
+            shared = alt.LookupData(alt.NamedData(name="pictures"), "stimulus", ["image"])
+            base = base.transform_lookup(lookup="stimulus", from_=shared)
         marks = base.mark_image(width=size, height=size).encode(
             url="image:N", description="stimulus:N", tooltip=[*tooltip, "image:N"]
         )

@@ -75,10 +75,11 @@ def problem(error: HomologError) -> None:
         st.dataframe(table, hide_index=True, alt="What did not fit")
 
 
-def cautions(*given: xr.Dataset | None) -> None:
-    """Show the sentences that a reader of these answers must know, each once."""
+def cautions(*given: xr.Dataset | None, said: xr.Dataset | None = None) -> None:
+    """Show the sentences that a reader of these answers must know, each once; not those of ``said``."""
+    before = set() if said is None else set(compute.cautions(said))
     found = [caution for answer in given if answer is not None for caution in compute.cautions(answer)]
-    sentences = [plain(caution.message) for caution in dict.fromkeys(found)]
+    sentences = [plain(caution.message) for caution in dict.fromkeys(found) if caution not in before]
     if sentences:
         # One box, however many: a wall of warnings is not read.
         body = sentences[0] if len(sentences) == 1 else "\n".join(f"- {sentence}" for sentence in sentences)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 import streamlit as st
 import xarray as xr
@@ -84,14 +83,26 @@ def _example(answer: xr.Dataset) -> None:
     st.markdown(f"**{plain(answer.attrs['title'])}**")
     charts.draw(answer, f"example-{spec.kind}", lambda dark: _chart(answer, spec.kind, dark))
     st.markdown(plain(_words(answer, spec.kind)))
-    st.caption(f"{plain(provenance.sentence(record))}  \n`?{urlencode(spec.to_query())}`")
+    st.caption(plain(provenance.sentence(record)))
+    page, query = _view(spec)
+    st.page_link(page, label="Open this view", icon=":material/open_in_new:", query_params=query)
+
+
+def _view(spec: specs.Spec) -> tuple[str, dict[str, str]]:
+    """Return the page that shows an answer, and what its link says."""
+    if isinstance(spec, specs.MapSpec):
+        page, query = _view(spec.rdms)
+        return page, {**query, "view": "Map"}
+    if isinstance(spec, specs.RdmSpec):
+        return "rdms.py", {**spec.to_query(), "beside": "nothing"}
+    return "brain.py", spec.to_query()
 
 
 def _chart(answer: xr.Dataset, kind: str, dark: bool) -> Any:
     if kind == "brain":
         return brain.layer_profile(answer, str(answer.area.values[0]), dark)
     if kind == "rdm":
-        return rdms.matrices_chart(rdms.matrices(answer), dark=dark, columns=1)
+        return rdms.matrices_chart(rdms.matrices(answer), dark=dark, columns=1, side=130)
     return rdms.map_charts(answer, thumbnails_by_name(_shipped("pictures")), dark=dark)[0]
 
 

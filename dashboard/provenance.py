@@ -34,6 +34,7 @@ LABELS = {
     "brain": "Similarity with the brain",
     "predictions": "Predictions",
     "training": "Training",
+    "costs": "Costs of layers",
     "health": "Health",
 }
 """What an answer of each kind is called in a list."""

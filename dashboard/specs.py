@@ -330,3 +330,11 @@ class HealthSpec(Spec):
     batch: int = 32
     truth: str = ""
     seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostsSpec(Spec):
+    """What does each layer of the network cost, and how much of the picture does it see?"""
+
+    kind: ClassVar[str] = "costs"
+    network: str = _source("network")

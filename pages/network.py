@@ -5,12 +5,34 @@ import streamlit as st
 from dashboard.figures import health as health_figure
 from dashboard.figures import network as figure
 from dashboard.figures.alternative import alt_text
-from dashboard.specs import HealthSpec, NetworkSpec, TrainingSpec
+from dashboard.specs import CostsSpec, HealthSpec, NetworkSpec, TrainingSpec
 from dashboard.ui import answers, choices, panel, sidebar
 from dashboard.ui.components.flow import flow_view
 from dashboard.ui.text import plain
 
 MOST_UNFOLDED = 40
+
+COLUMNS = {
+    "Units": st.column_config.NumberColumn(format="localized", help="Outputs for one stimulus."),
+    "Parameters": st.column_config.NumberColumn(
+        format="localized", help="Trained numbers in the layer and in what is inside it."
+    ),
+    "FLOPs": st.column_config.NumberColumn(
+        format="localized", help="Operations of the layer and of what is inside it, for one stimulus."
+    ),
+    "Memory (bytes)": st.column_config.NumberColumn(
+        format="localized", help="Size of the output for one stimulus in float32."
+    ),
+    "Receptive field (pixels)": st.column_config.NumberColumn(
+        format="localized",
+        help="Side of what one unit can depend on at most, in pixels of the network's input.",
+    ),
+    "Receptive field (degrees)": st.column_config.NumberColumn(format="%.2f", help="The same in degrees."),
+    "Note": st.column_config.TextColumn(help="Why there is no receptive field in pixels."),
+    "Default": st.column_config.CheckboxColumn(
+        help="Chosen on other pages when you choose no layer: about eight, spread over depth."
+    ),
+}
 
 
 def show(spec: NetworkSpec) -> None:
@@ -48,7 +70,7 @@ def draw_flow(answer: choices.Answer, spec: NetworkSpec) -> None:
     st.caption(
         "From top to bottom in the order in which the layers run; **B** is the number of stimuli in a batch. "
         "Click a block to unfold it, point at it to read what it does. A block that takes other data than "
-        "the one above gives says what it takes: it may stand on a side branch."
+        "the one above gives says what it takes: it stands on a side branch, or the network reshapes between."
     )
     nodes = figure.flow(answer)
     linked = [name for name in st.query_params.get("unfolded", "").split(",") if name][:MOST_UNFOLDED]
@@ -74,27 +96,38 @@ def draw_flow(answer: choices.Answer, spec: NetworkSpec) -> None:
 
 
 def draw_layers(answer: choices.Answer, spec: NetworkSpec) -> None:
-    """Draw the table of layers."""
-    table = figure.layer_table(answer)
+    """Draw the table of layers; what they cost comes when it is counted."""
+    question = CostsSpec(network=spec.network)
+    costs = answers.peek(question)
+    degrees = choices.number(
+        "degrees",
+        "Degrees per picture",
+        0,
+        low=0,
+        high=180,
+        help="How many degrees of visual angle a picture is wide for the observer: gives receptive fields in "
+        "degrees. 0 leaves them out.",
+    )
+    if costs is None:
+        st.caption("Operations and receptive fields are being counted.")
+    else:
+        st.markdown(plain(figure.costs_words(costs)))
+        answers.cautions(costs)
+    table = figure.layer_table(answer, costs, degrees=degrees)
     st.dataframe(
         table,
         hide_index=True,
         height=min(640, 38 + 35 * len(table)),
         alt=alt_text(answer),
-        column_config={
-            "Units": st.column_config.NumberColumn(format="localized", help="Outputs for one stimulus."),
-            "Parameters": st.column_config.NumberColumn(
-                format="localized", help="Trained numbers in the layer and in what is inside it."
-            ),
-            "Default": st.column_config.CheckboxColumn(
-                help="Chosen on other pages when you choose no layer: about eight, spread over depth."
-            ),
-        },
+        column_config=COLUMNS,
     )
     st.caption(
-        "A second call of one module has the name with :2. Shapes are for one stimulus, without the batch."
+        "A second call of one module has the name with :2. Shapes are for one stimulus, without the batch. "
+        "One multiplication and one addition are two FLOPs; normalisation, activations and pooling have none."
     )
     panel.footer(answer, spec, lambda: figure.flow_chart(answer), name="layers", endings=panel.NUMBERS)
+    if costs is not None:
+        panel.footer(costs, question, lambda: None, name="costs", endings=panel.NUMBERS)
 
 
 def draw_card(answer: choices.Answer, spec: NetworkSpec) -> None:
@@ -120,16 +153,18 @@ def draw_training(answer: choices.Answer, spec: NetworkSpec) -> None:
     if found is None:
         return
     st.markdown(plain(figure.training_words(found)))
-    chart = figure.training_chart(found, dark=choices.dark(), width=230)
-    st.altair_chart(chart, width="content", key="training", theme=None, alt=figure.training_words(found))
-    st.caption("The dotted line marks the epoch with the least validation loss.")
+    charts = figure.training_charts(found, dark=choices.dark())
+    for number, (column, chart) in enumerate(zip(st.columns(len(charts)), charts, strict=True)):
+        words = figure.training_words(found)
+        column.altair_chart(chart, key=f"training-{number}", theme=None, alt=words)
+    st.caption(
+        "Solid: validation; dashed: training. The dotted line marks the epoch with the least validation loss."
+    )
     panel.footer(found, question, lambda: figure.training_chart(found, width=190), name="training")
     if found.sizes["module"]:
         st.subheader("Gradients while it was trained")
         chart = figure.gradient_history_chart(found, dark=choices.dark())
-        st.altair_chart(
-            chart, width="content", key="gradients-of-epochs", theme=None, alt="Gradient norms by epoch"
-        )
+        st.altair_chart(chart, key="gradients-of-epochs", theme=None, alt="Gradient norms by epoch")
         st.caption(
             "Mean norm of the gradient over the steps of an epoch, one row per module, first layers above."
         )
@@ -164,17 +199,20 @@ def draw_health(answer: choices.Answer) -> None:
     dark = choices.dark()
     st.subheader("Activations")
     st.markdown(plain(health_figure.dead_words(found)))
-    chart = health_figure.activation_chart(found, dark=dark)
-    st.altair_chart(
-        chart, width="content", key="activations", theme=None, alt=health_figure.dead_words(found)
+    left, right = st.columns([2, 1])
+    words = health_figure.dead_words(found)
+    left.altair_chart(
+        health_figure.spread_chart(found, dark=dark),
+        key="activations",
+        theme=None,
+        alt="Activations by layer",
     )
+    right.altair_chart(health_figure.dead_chart(found, dark=dark), key="dead", theme=None, alt=words)
     panel.footer(found, question, lambda: health_figure.activation_chart(found, width=330), name="health")
     st.subheader("Gradients")
     st.markdown(plain(health_figure.gradient_words(found)))
     chart = health_figure.gradient_chart(found, dark=dark)
-    st.altair_chart(
-        chart, width="content", key="gradients", theme=None, alt=health_figure.gradient_words(found)
-    )
+    st.altair_chart(chart, key="gradients", theme=None, alt=health_figure.gradient_words(found))
     st.caption(
         plain(
             f"Loss: {found.attrs['loss']}, for {found.attrs['n_batch']} stimuli, network in eval mode. Only "
@@ -184,9 +222,7 @@ def draw_health(answer: choices.Answer) -> None:
     panel.footer(found, question, lambda: health_figure.gradient_chart(found, width=420), name="gradients")
     st.subheader("Weights")
     chart = health_figure.weight_chart(found, dark=dark)
-    st.altair_chart(
-        chart, width="content", key="weights", theme=None, alt="Distribution of weights by module"
-    )
+    st.altair_chart(chart, key="weights", theme=None, alt="Distribution of weights by module")
     panel.footer(found, question, lambda: health_figure.weight_chart(found, width=420), name="weights")
 
 

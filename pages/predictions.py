@@ -213,9 +213,9 @@ def quality(spec: PredictionsSpec, answer: choices.Answer, small: choices.Answer
     if calibration.open:
         with calibration:
             st.markdown(plain(figure.calibration_words(answer)))
-            chart = figure.calibration_chart(answer, dark=choices.dark(), width=420, height=340)
+            chart = figure.calibration_chart(answer, dark=choices.dark(), height=340)
             words = figure.calibration_words(answer)
-            st.altair_chart(chart, width="content", key="calibration", theme=None, alt=words)
+            st.columns([3, 2])[0].altair_chart(chart, key="calibration", theme=None, alt=words)
             st.caption(
                 "Points: pictures in bins of confidence; bars: 95 % intervals (Wilson). On the dashed line a "
                 "network is as sure as it is right; below it is too sure."
@@ -240,14 +240,15 @@ def cell(answer: choices.Answer) -> tuple[str, str] | None:
     if len(names) > figure.MOST_IN_CELLS:
         chosen = matrix_view([figure.confusion(answer)], key="confusion", height=440)
     else:
-        chart = figure.confusion_chart(answer, dark=choices.dark(), side=380)
+        chart = figure.confusion_chart(answer, dark=choices.dark(), side=380, width="container")
         words = figure.confusion_words(answer)
-        event = st.altair_chart(
-            chart, width="content", key="confusion", theme=None, alt=words, on_select="rerun"
-        )
+        event = st.altair_chart(chart, key="confusion", theme=None, alt=words, on_select="rerun")
         found = event.selection.get("cell") or [{}]
         chosen = (str(found[0].get("truth", "")), str(found[0].get("prediction", "")))
+        if not found[0] and st.session_state.pop("cell_chosen", False):  # somebody has just let it go
+            st.query_params.pop("cell", None)
     if chosen is not None and chosen[0] in names and chosen[1] in names:
+        st.session_state["cell_chosen"] = True
         st.query_params["cell"] = json.dumps(chosen, ensure_ascii=False)
         return chosen
     return linked(names)
@@ -281,6 +282,18 @@ def confusions(spec: PredictionsSpec, answer: choices.Answer, small: choices.Ans
     panel.footer(answer, spec, lambda: figure.confusion_chart(answer), name="confusion")
 
 
+def reason() -> str:
+    """Say why this page has nothing to show for the network, as soon as its table is there."""
+    facts = choices.network_facts(sidebar.current().network)
+    return figure.why_not(facts) if facts is not None else ""
+
+
 question, with_twin = choose()
-if question is not None:
+if question is not None and reason():
+    st.info(
+        plain(f"{reason()} This page is for classifiers of pictures, such as bundled:objects_cnn."),
+        icon=":material/info:",
+    )
+    choices.next_steps(("network.py", "See what the network is", ":material/account_tree:"))
+elif question is not None:
     show(question, with_twin)

@@ -53,10 +53,11 @@ ANALYSES: dict[str, Analysis] = {
     "activations": Analysis("activations", "activations", 1, lane="long", kept=False),
     "rdm": Analysis("rdms", "network_rdms", 1, lane="long", builds_on=("activations",)),
     "area-rdm": Analysis("rdms", "area_rdms", 1),
-    "map": Analysis("rdms", "stimulus_map", 1, builds_on=("rdm", "area-rdm")),
+    "map": Analysis("rdms", "stimulus_map", 2, builds_on=("rdm", "area-rdm")),
     "brain": Analysis("brain", "compare", 1, lane="long", builds_on=("rdm", "area-rdm")),
     "predictions": Analysis("predictions", "predictions", 1, lane="long"),
     "training": Analysis("network", "training", 1),
+    "costs": Analysis("network", "costs", 1),
     "health": Analysis("health", "health", 1, lane="long"),
 }
 """Kind of spec -> its analysis. Adding one is a function and a line here."""

@@ -12,7 +12,7 @@ from dashboard import networks
 from dashboard.errors import InputError
 from dashboard.networks import Network
 from dashboard.progress import report
-from dashboard.specs import NetworkSpec, TrainingSpec
+from dashboard.specs import CostsSpec, NetworkSpec, TrainingSpec
 
 if TYPE_CHECKING:
     import torch
@@ -188,6 +188,43 @@ def training(spec: TrainingSpec) -> xr.Dataset:
             "network": spec.network,
             "network_title": network.title,
             "metric_name": str(network.card.get("metric", "metric")),
+            "simulated": "no",
+        },
+    )
+
+
+# --- costs -----------------------------------------------------------------------------------------
+
+
+def costs(spec: CostsSpec) -> xr.Dataset:
+    """Return operations, memory and receptive field of every layer, for one stimulus.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``flops`` (a multiplication and an addition are two), ``memory`` in bytes of the output,
+        ``receptive_field`` in pixels of the input (NaN where there is no such number) and
+        ``receptive_field_note``, why there is none, each (layer,).
+    """
+    report(0.0, f"Opening {networks.shown_name(spec.network)}")
+    network = networks.load(spec.network)
+    report(0.2, "Operations and receptive fields")
+    found = networks.costs(network)
+    fields = [np.nan if cost.receptive_field is None else cost.receptive_field for cost in found]
+    return xr.Dataset(
+        {
+            "flops": ("layer", np.array([cost.flops for cost in found], dtype=np.int64)),
+            "memory": ("layer", np.array([cost.memory_bytes for cost in found], dtype=np.int64)),
+            "receptive_field": ("layer", np.array(fields, dtype=np.float64)),
+            "receptive_field_note": ("layer", [cost.reason for cost in found]),
+        },
+        coords={"layer": [cost.name for cost in found]},
+        attrs={
+            "title": f"Costs of {network.title}",
+            "network": spec.network,
+            "network_title": network.title,
+            "total_flops": networks.total_flops(network),
+            "input_pixels": int(network.input_shape[-1]),
             "simulated": "no",
         },
     )

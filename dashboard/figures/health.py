@@ -142,44 +142,61 @@ def table(ds: xr.Dataset) -> pd.DataFrame:
 
 
 def activation_chart(ds: xr.Dataset, *, dark: bool = False, width: int = 420) -> Any:
-    """Draw the distribution of activations of each layer, and beside it the share of dead units."""
+    """Draw for files the distribution of activations of each layer, and beside it the share of dead units."""
     import altair as alt
 
-    left = _spread(ds, "layer", "activation", "Activation", dark, width)
+    left, right = _spread(ds, "layer", "activation", "Activation", dark, width), _dead(ds, dark, width // 2)
+    return theme.style(alt.hconcat(left, right), dark)
+
+
+def spread_chart(ds: xr.Dataset, *, dark: bool = False, width: Any = "container") -> Any:
+    """Draw the distribution of activations of each layer."""
+    return theme.style(_spread(ds, "layer", "activation", "Activation", dark, width), dark)
+
+
+def dead_chart(ds: xr.Dataset, *, dark: bool = False, width: Any = "container") -> Any:
+    """Draw the share of units of each layer that are zero for every stimulus."""
+    return theme.style(_dead(ds, dark, width), dark)
+
+
+def _dead(ds: xr.Dataset, dark: bool, width: Any) -> Any:
+    import altair as alt
+
     names = answers.names(ds, "layer")
-    n = int(ds.attrs["n_stimuli"])
+    short = theme.short_names(tuple(names))
     rows = [
         {"name": name, "share": d / max(u, 1), "dead": int(d), "units": int(u)}
         for name, d, u in zip(names, ds["dead"].to_numpy(), ds["units"].to_numpy(), strict=True)
     ]
-    bars = (
+    return (
         alt.Chart(alt.Data(values=rows))
         .mark_bar(color=theme.colour("caution", dark), height=8)
         .encode(
             x=alt.X(
                 "share:Q",
-                title=f"Share of units zero on all {n} stimuli",
+                title=f"Share of units zero on all {int(ds.attrs['n_stimuli'])} stimuli",
                 scale=alt.Scale(domain=[0, max(0.05, *(row["share"] for row in rows))]),
                 axis=alt.Axis(format="%", tickCount=4),
             ),
-            y=alt.Y("name:N", sort=names, title=None, axis=alt.Axis(labels=False)),
+            y=alt.Y(
+                "name:N", sort=names, title=None, axis=alt.Axis(labelExpr=f"{theme.js(short)}[datum.value]")
+            ),
             tooltip=[
                 alt.Tooltip("name:N", title="Layer"),
                 alt.Tooltip("dead:Q", title="Dead units"),
                 alt.Tooltip("units:Q", title="Units"),
             ],
         )
-        .properties(width=width // 2, height=alt.Step(22))
+        .properties(width=width, height=alt.Step(22))
     )
-    return theme.style(alt.hconcat(left, bars), dark)
 
 
-def weight_chart(ds: xr.Dataset, *, dark: bool = False, width: int = 520) -> Any:
+def weight_chart(ds: xr.Dataset, *, dark: bool = False, width: Any = "container") -> Any:
     """Draw the distribution of weights of each module."""
     return theme.style(_spread(ds, "module", "weight", "Weight", dark, width), dark)
 
 
-def _spread(ds: xr.Dataset, dim: str, variable: str, title: str, dark: bool, width: int) -> Any:
+def _spread(ds: xr.Dataset, dim: str, variable: str, title: str, dark: bool, width: Any) -> Any:
     import altair as alt
 
     names = answers.names(ds, dim)
@@ -206,7 +223,7 @@ def _spread(ds: xr.Dataset, dim: str, variable: str, title: str, dark: bool, wid
     return (whole + half + median).properties(width=width, height=alt.Step(22))
 
 
-def gradient_chart(ds: xr.Dataset, *, dark: bool = False, width: int = 520) -> Any:
+def gradient_chart(ds: xr.Dataset, *, dark: bool = False, width: Any = "container") -> Any:
     """Draw the gradient norm of each module for one batch, on a log scale, in order of execution."""
     import altair as alt
 

@@ -50,14 +50,25 @@ WORDS: dict[str, str] = {
 # --- table and facts --------------------------------------------------------------------------------
 
 
-def layer_table(network_ds: xr.Dataset, costs: xr.Dataset | None = None) -> pd.DataFrame:
+def layer_table(
+    network_ds: xr.Dataset, costs: xr.Dataset | None = None, *, degrees: float = 0.0
+) -> pd.DataFrame:
     """Return one row per layer in order of depth.
+
+    Parameters
+    ----------
+    network_ds : xr.Dataset
+    costs : xr.Dataset, optional
+        Answer of kind costs for the same network.
+    degrees : float
+        Degrees of visual angle that the width of a picture takes; with 0 there is no column of degrees.
 
     Returns
     -------
     pd.DataFrame
-        Columns Layer, Kind, Output shape, Units, Parameters, Default (in the default selection or not), and
-        with the answer of kind costs also what that knows of each layer.
+        Columns Layer, Kind, Output shape, Units, Parameters, Default (in the default selection or not); with
+        costs also FLOPs, Memory (bytes), Receptive field (pixels; missing where there is no such number) and
+        Note, why there is none.
     """
     import pandas as pd
 
@@ -68,23 +79,45 @@ def layer_table(network_ds: xr.Dataset, costs: xr.Dataset | None = None) -> pd.D
             "Output shape": [str(v) for v in network_ds["shape"].to_numpy()],
             "Units": network_ds["units"].to_numpy().astype("int64"),
             "Parameters": network_ds["parameters"].to_numpy().astype("int64"),
-            "Default": network_ds["default"].to_numpy().astype(bool),
         }
     )
     if costs is not None:
-        for name, title in COSTS.items():
-            if name in costs:
-                table[title] = costs[name].to_numpy()
+        table["FLOPs"] = costs["flops"].to_numpy()
+        table["Memory (bytes)"] = costs["memory"].to_numpy()
+        table["Receptive field (pixels)"] = costs["receptive_field"].to_numpy()
+        if degrees > 0:
+            share = costs["receptive_field"].to_numpy() / int(costs.attrs["input_pixels"])
+            table["Receptive field (degrees)"] = share * degrees
+        table["Note"] = [str(v) for v in costs["receptive_field_note"].to_numpy()]
+    table["Default"] = network_ds["default"].to_numpy().astype(bool)
     return table
 
 
-COSTS = {
-    "flops": "FLOPs",
-    "memory": "Memory (bytes)",
-    "receptive_field": "Receptive field (pixels)",
-    "receptive_field_note": "Note on the field",
-}
-"""Columns of the answer of kind costs, and what they are called in the table."""
+def costs_words(costs: xr.Dataset) -> str:
+    """Say what one stimulus costs, and which layer costs most."""
+    total = int(costs.attrs["total_flops"])
+    text = f"One stimulus takes {large(total)} floating-point operations"
+    flops = costs["flops"].to_numpy()
+    names = answers.names(costs, "layer")
+    single = [k for k, name in enumerate(names) if not any(n.startswith(f"{name}.") for n in names)]
+    if not total or not single:
+        return f"{text}."
+    most = max(single, key=lambda k: flops[k])
+    return f"{text}; {names[most]} takes most, {100 * flops[most] / total:.0f} %."
+
+
+def large(count: int) -> str:
+    """Write a large number with a prefix.
+
+    Examples
+    --------
+    >>> large(35130000000), large(950)
+    ('35.1 G', '950')
+    """
+    for size, unit in ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return str(count)
 
 
 def facts(network_ds: xr.Dataset) -> str:
@@ -360,9 +393,20 @@ def training_words(ds: xr.Dataset) -> str:
 
 
 def training_chart(ds: xr.Dataset, *, dark: bool = False, width: int = 300, height: int = 200) -> Any:
-    """Draw loss, metric and learning rate over epochs; the best epoch is marked."""
+    """Draw loss, metric and learning rate over epochs beside each other, for files."""
     import altair as alt
 
+    sized = [panel.properties(width=width, height=height) for panel in _panels(ds, dark)]
+    return theme.style(alt.concat(*sized, columns=3), dark)
+
+
+def training_charts(ds: xr.Dataset, *, dark: bool = False, height: int = 240) -> list[Any]:
+    """Draw loss, metric and, where it was recorded, learning rate over epochs; the best epoch is marked."""
+    panels = _panels(ds, dark)
+    return [theme.style(panel.properties(width="container", height=height), dark) for panel in panels]
+
+
+def _panels(ds: xr.Dataset, dark: bool) -> list[Any]:
     best = best_epoch(ds)
     mark = [] if best is None else [{"epoch": int(ds["epoch"].to_numpy()[best])}]
     metric = str(ds.attrs.get("metric_name", "metric"))
@@ -372,8 +416,7 @@ def training_chart(ds: xr.Dataset, *, dark: bool = False, width: int = 300, heig
     ]
     if np.isfinite(ds["learning_rate"].to_numpy()).any():
         panels.append(_curves(ds, "learning_rate", "Learning rate", mark, dark))
-    sized = [panel.properties(width=width, height=height) for panel in panels]
-    return theme.style(alt.concat(*sized, columns=3), dark)
+    return panels
 
 
 def _curves(ds: xr.Dataset, name: str, title: str, mark: list[dict[str, int]], dark: bool) -> Any:
@@ -409,7 +452,9 @@ def _curves(ds: xr.Dataset, name: str, title: str, mark: list[dict[str, int]], d
     if len(parts) > 1:
         colours = [theme.colour("control", dark), theme.colour("network", dark)]
         lines = lines.mark_line(point=alt.OverlayMarkDef(size=18), strokeWidth=1.8).encode(
-            color=alt.Color("part:N", title=None, scale=alt.Scale(domain=parts, range=colours)),
+            color=alt.Color(
+                "part:N", title=None, scale=alt.Scale(domain=parts, range=colours), legend=alt.Legend()
+            ),
             strokeDash=alt.StrokeDash(
                 "part:N", scale=alt.Scale(domain=parts, range=[[5, 4], [1, 0]]), legend=None
             ),
@@ -423,7 +468,7 @@ def _curves(ds: xr.Dataset, name: str, title: str, mark: list[dict[str, int]], d
     return rule + lines
 
 
-def gradient_history_chart(ds: xr.Dataset, *, dark: bool = False, width: int = 520) -> Any:
+def gradient_history_chart(ds: xr.Dataset, *, dark: bool = False, width: Any = "container") -> Any:
     """Draw the gradient norm of every module over epochs as a map of colours on a log scale."""
     import altair as alt
 

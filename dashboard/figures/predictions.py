@@ -39,6 +39,19 @@ def right(ds: xr.Dataset) -> np.ndarray:
     return np.where(truth < 0, -1, (truth == said).astype(int))
 
 
+def why_not(network_ds: xr.Dataset) -> str:
+    """Say in a sentence why a network has no predictions of classes, from its table; ``""`` when it has."""
+    name, output = (
+        network_ds.attrs.get("name", "This network"),
+        str(network_ds.attrs.get("output", "classes")),
+    )
+    if network_ds.attrs.get("input_kind", "image") == "text":
+        return f"{name} reads text, and the stimuli are pictures."
+    if output != "classes":
+        return f"{name} does not choose between classes: its output is {output or 'nothing with names'}."
+    return ""
+
+
 # --- words ------------------------------------------------------------------------------------------
 
 
@@ -113,7 +126,7 @@ def picture_words(ds: xr.Dataset, stimulus: str) -> str:
     truth = int(ds["true_class"].to_numpy()[k])
     text = f"{names[said]}, with probability {_probability(sure)}"
     if truth < 0:
-        return f"{text}. What it shows is not a class of this network."
+        return f"{text}. What it is, as far as is known, is no class of this network."
     if truth == said:
         return f"{text}. Right."
     rank, share = int(ds["true_rank"].to_numpy()[k]), float(ds["true_probability"].to_numpy()[k])
@@ -231,7 +244,7 @@ def confusion(ds: xr.Dataset) -> Matrix:
     )
 
 
-def confusion_chart(ds: xr.Dataset, *, dark: bool = False, side: int = 420) -> Any:
+def confusion_chart(ds: xr.Dataset, *, dark: bool = False, side: int = 420, width: Any = None) -> Any:
     """Draw the confusion matrix with names on both axes; a click selects a cell, parameter ``cell``."""
     import altair as alt
 
@@ -255,7 +268,7 @@ def confusion_chart(ds: xr.Dataset, *, dark: bool = False, side: int = 420) -> A
         dim = f"datum.pictures > {counts.max() * 0.6}"
         ink = alt.condition(dim, alt.value("#11161F"), alt.value("#FFFFFF"))
         chart = chart + base.mark_text(fontSize=11).encode(text="words:N", color=ink, tooltip=tips)
-    return theme.style(chart.properties(width=side, height=side), dark)
+    return theme.style(chart.properties(width=width or side, height=side), dark)
 
 
 def top_chart(

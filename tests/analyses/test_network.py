@@ -120,3 +120,15 @@ def test_what_does_not_fit_says_why(changes, words):
     with pytest.raises(InputError) as error:
         compute.compute(HEALTH.replace(**changes))
     assert words in str(error.value)
+
+
+def test_costs_of_the_tilt_network_against_a_count_by_hand():
+    answer = compute.compute(specs.CostsSpec(network=TILT))
+    # multiplications and additions: 6 kernels of 7 x 7 at 48 x 64 places, then two products
+    conv, fc, out = 2 * 6 * 49 * 48 * 64, 2 * 288 * 10, 2 * 10
+    np.testing.assert_array_equal(answer.flops.sel(layer=["conv", "fc", "out"]), [conv, fc, out])
+    assert answer.attrs["total_flops"] == conv + fc + out
+    np.testing.assert_array_equal(answer.receptive_field.sel(layer=["conv", "pool"]), [7, 14])
+    assert np.isnan(answer.receptive_field.sel(layer="fc"))
+    assert "place" in str(answer.receptive_field_note.sel(layer="fc").values)
+    assert int(answer.memory.sel(layer="conv")) == 4 * 6 * 48 * 64

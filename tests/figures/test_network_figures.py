@@ -190,3 +190,26 @@ def test_health_exports_both_tables_and_draws():
     for chart in (health.gradient_chart(answer), health.weight_chart(answer, dark=True)):
         assert '"m2"' in json.dumps(chart.to_dict())
     assert "30.0 %" in alt_text(answer)
+
+
+def test_costs_join_the_table_and_degrees_follow_the_width_of_a_picture():
+    n = NET.sizes["layer"]
+    costs = xr.Dataset(
+        {
+            "flops": ("layer", np.arange(n) * 1000),
+            "memory": ("layer", np.full(n, 4)),
+            "receptive_field": ("layer", [4.0] * (n - 1) + [np.nan]),
+            "receptive_field_note": ("layer", [""] * (n - 1) + ["No place."]),
+        },
+        {"layer": NET.layer.values},
+        samples.attrs("costs", total_flops=10_000, input_pixels=8),
+    )
+    table = network.layer_table(NET, costs, degrees=10)
+    assert list(table["Receptive field (degrees)"])[:-1] == [5.0] * (n - 1)
+    assert "Receptive field (degrees)" not in network.layer_table(NET, costs)
+    assert (
+        network.costs_words(costs)
+        == "One stimulus takes 10 k floating-point operations; head takes most, 80 %."
+    )
+    assert "80 %" in alt_text(costs)
+    assert export.export("csv", costs).decode().count("\n") == n + 1

@@ -63,7 +63,7 @@ def test_mistakes_are_sorted_by_confidence_and_cells_find_their_pictures(answer)
 def test_words_about_one_picture(answer):
     assert predictions.picture_words(answer, "p0") == "cat, with probability 0.900. Right."
     assert "Wrong: it is cat, which has rank 2 (probability 0.300)" in predictions.picture_words(answer, "p1")
-    assert "not a class of this network" in predictions.picture_words(answer, "p5")
+    assert "no class of this network" in predictions.picture_words(answer, "p5")
     with pytest.raises(InputError):
         predictions.picture_words(answer, "p9")
 
@@ -108,3 +108,10 @@ def test_twin_is_compared_by_intervals(answer):
     assert "overlap" in predictions.twin_words(answer, answer)
     worse = answer.assign_attrs(accuracy=0.1, accuracy_low=0.05, accuracy_high=0.2)
     assert "Training made the difference" in predictions.twin_words(answer, worse)
+
+
+def test_networks_that_choose_no_class_say_so_before_anything_is_computed():
+    net = samples.network()
+    assert predictions.why_not(net) == ""
+    assert "its output is mask" in predictions.why_not(net.assign_attrs(output="mask"))
+    assert "reads text" in predictions.why_not(net.assign_attrs(input_kind="text"))

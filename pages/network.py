@@ -43,7 +43,7 @@ def show(spec: NetworkSpec) -> None:
     st.markdown(f"**{plain(figure.verdict(answer))}**")
     answers.cautions(answer)
     names = ["Flow", "Layers", "Card", "Training", "Health"]
-    flow, layers, card, training, health = st.tabs(names, key="part", on_change="rerun", bind="query-params")
+    flow, layers, card, training, health = st.tabs(names, key="about", on_change="rerun", bind="query-params")
     if flow.open:
         with flow:
             draw_flow(answer, spec)

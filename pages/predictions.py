@@ -197,7 +197,7 @@ def quality(spec: PredictionsSpec, answer: choices.Answer, small: choices.Answer
     """Draw confusion, classes, calibration and the surest mistakes, in tabs."""
     names = ["Confusion", "Classes", "Calibration", "Mistakes", "Table"]
     confusion, classes, calibration, mistakes, table = st.tabs(
-        names, key="part", on_change="rerun", bind="query-params"
+        names, key="quality", on_change="rerun", bind="query-params"
     )
     if confusion.open:
         with confusion:

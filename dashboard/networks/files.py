@@ -37,7 +37,7 @@ def weight_file(reference: str) -> Path | None:
     if not names_file(ref):
         return None
     value = ref.options["weights"]
-    file = _find(value)
+    file = find(value)
     if file is None:
         message = f'There is no weight file "{Path(value).name}".'
         remedy = (
@@ -49,28 +49,34 @@ def weight_file(reference: str) -> Path | None:
 
 
 def inside_roots(reference: str) -> bool:
-    """Tell whether a page may open what a link names: no file, or one that truly lies in a weights folder.
+    """Tell whether a page may open what a link names: no path, or one that truly lies in a weights folder.
 
     Links are followed to their ends before the comparison. A relative path that leads nowhere is let through,
     so that opening it gives the sentence about the missing file.
     """
     ref = parse(reference)
-    if not names_file(ref):
+    if ref.scheme == "hf":
+        value = ref.rest
+    elif names_file(ref):
+        value = ref.options["weights"]
+    else:
         return True
-    value = ref.options["weights"]
-    file = _find(value)
+    file = find(value)
     if file is None:
-        return not Path(value).is_absolute() and ".." not in Path(value).parts
+        return not Path(value).is_absolute() and ".." not in Path(value).parts and value[:1] != "~"
     try:
-        real = file.resolve()
-        return any(real.is_relative_to(root.resolve()) for root in settings.weights_roots())
+        inside = [file, *file.iterdir()] if ref.scheme == "hf" and file.is_dir() else [file]
+        roots = [root.resolve() for root in settings.weights_roots()]
+        return all(any(path.resolve().is_relative_to(root) for root in roots) for path in inside)
     except (OSError, RuntimeError):  # a loop of links
         return False
 
 
 def shown_name(reference: str) -> str:
-    """Return the reference with only the base name of a weight file, fit for an answer that others see."""
+    """Return the reference with only the base name of a file or folder, fit for an answer that others see."""
     ref = parse(reference)
+    if ref.scheme == "hf" and (ref.rest[:1] in "/~" or Path(ref.rest).is_absolute() or ".." in ref.rest):
+        return str(Reference(f"hf:{Path(ref.rest).name}", ref.options))
     if not names_file(ref):
         return reference
     options = {**ref.options, "weights": Path(ref.options["weights"]).name}
@@ -105,8 +111,8 @@ def unreadable(file: Path, error: OSError) -> InputError:
     return InputError(f'The weight file "{file.name}" cannot be read ({reason}).', "Check its access rights.")
 
 
-def _find(value: str) -> Path | None:
-    """Return the file that a path means, or None."""
+def find(value: str) -> Path | None:
+    """Return the file or folder that a path means, from the working or a weights folder, or None."""
     path = Path(value).expanduser()
     places = [path] if path.is_absolute() else [path, *(root / path for root in settings.weights_roots())]
     for place in places:

@@ -174,7 +174,7 @@ def _has_first_token(layer: Layer) -> bool:
 def _units_first(layer: Layer, ref: Reference) -> int:
     if len(layer.shape) > 1 and layer.token_axis is None and not _has_first_token(layer):
         message = f"The reducer cls keeps the first token, and {layer.name} has no tokens."
-        raise InputError(message, "Choose layers of a transformer, or the reducer spatial-mean.")
+        raise InputError(message, "Leave it out, or choose the reducer spatial-mean.")
     return layer.channels
 
 

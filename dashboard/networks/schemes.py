@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dashboard.errors import InputError, unknown
-from dashboard.networks import bundled, zoo
+from dashboard.networks import bundled, hf, timm_zoo, zoo
 from dashboard.networks.network import Entry, Opened
 from dashboard.networks.seeding import seeded
 from dashboard.reference import Reference, parse
@@ -47,6 +47,8 @@ class Scheme:
 SCHEMES: dict[str, Scheme] = {
     "bundled": Scheme(bundled.facts, bundled.open_network, bundled.entries),
     "torchvision": Scheme(zoo.facts, zoo.open_network, zoo.entries, options=("weights", "classes")),
+    "timm": Scheme(timm_zoo.facts, timm_zoo.open_network, timm_zoo.entries, options=("weights", "classes")),
+    "hf": Scheme(hf.facts, hf.open_network, hf.entries, options=("revision",)),
 }
 """Every source of networks by the name that stands before the colon."""
 

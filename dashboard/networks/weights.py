@@ -111,7 +111,7 @@ def put(state: State, module: nn.Module, name: str, architecture: str) -> None:
     if table:
         raise _misfit(table, own, name, architecture)
     state = as_float32(state, name)
-    _tell_not_finite(state, name)
+    tell_not_finite(state, name)
     ordered = type(own)(state)
     # MNASNet and BatchNorm read a version here; names and shapes were just compared with today's.
     ordered._metadata = own._metadata  # type: ignore[attr-defined]
@@ -299,7 +299,8 @@ def _head_classes(table: list[dict[str, str]], own: Mapping[str, torch.Tensor]) 
     return int(found), int(expected)
 
 
-def _tell_not_finite(state: State, name: str) -> None:
+def tell_not_finite(state: State, name: str) -> None:
+    """Say how many weights are NaN or infinite, and where."""
     counts = {k: int((~t.isfinite()).sum()) for k, t in state.items() if t.is_floating_point()}
     bad = {k: n for k, n in counts.items() if n}
     if bad:

@@ -77,26 +77,31 @@ def entries() -> Iterable[Entry]:
 def _found(name: str) -> list[str]:
     """Return references to weight files in folders named like a builder, relative to their root."""
     relative = f"{name}/{WEIGHT_FILE}"
-    there = any((root / relative).is_file() for root in settings.weights_roots())
-    return [f"torchvision:{name}?weights={relative}"] if there else []
+    return [f"torchvision:{name}?weights={relative}"] if found(relative) else []
+
+
+def found(relative: str) -> bool:
+    """Tell whether one of the weights folders holds a file."""
+    return any((root / relative).is_file() for root in settings.weights_roots())
 
 
 def facts(ref: Reference) -> dict[str, Any]:
     """Return what answers about a torchvision network depend on."""
     name = _known(ref)
-    labels = _labels_file(ref)
+    labels = labels_file(ref)
     return {
         "name": name,
         "torchvision": version("torchvision"),
         "torch": version("torch"),
         "preprocessing": [PREPROCESSING_VERSION, _entry_name(ref)],
-        "weights": _weights_fact(ref),
+        "weights": weights_fact(ref),
         "labels": files.sha256(labels) if labels else None,
-        "classes": _classes(ref),
+        "classes": classes(ref),
     }
 
 
-def _weights_fact(ref: Reference) -> str | None:
+def weights_fact(ref: Reference) -> str | None:
+    """Return what stands for the weights: their SHA-256, the name of published ones, or nothing."""
     if "untrained" in ref.options:
         return None
     file = files.weight_file(str(ref))
@@ -120,7 +125,8 @@ def _entry_name(ref: Reference) -> str:
     return "DEFAULT" if files.names_file(ref) else ref.options.get("weights", "DEFAULT")
 
 
-def _classes(ref: Reference) -> int | None:
+def classes(ref: Reference) -> int | None:
+    """Return the number of classes that a reference asks for, if it does."""
     if "classes" not in ref.options:
         return None
     if not files.names_file(ref) and "untrained" not in ref.options:
@@ -129,7 +135,7 @@ def _classes(ref: Reference) -> int | None:
     return ref.integer("classes", 1000, low=1, high=_MOST_CLASSES)
 
 
-def _labels_file(ref: Reference) -> Path | None:
+def labels_file(ref: Reference) -> Path | None:
     """Return ``labels.json`` beside the weight file, if there is one."""
     if not files.names_file(ref) or "untrained" in ref.options:
         return None
@@ -145,9 +151,9 @@ def open_network(ref: Reference) -> Opened:
     """Build a torchvision network with the weights that the reference means."""
     name = _known(ref)
     entry = _published(name, _entry_name(ref))
-    classes = _classes(ref) or len(entry.meta.get("categories") or ()) or 1000
+    n_classes = classes(ref) or len(entry.meta.get("categories") or ()) or 1000
     preset = entry.transforms()
-    build = _builder(name, entry, classes)
+    build = _builder(name, entry, n_classes)
     if "untrained" in ref.options:
         module, told = build(), f"Untrained: random weights from seed {ref.integer('seed', 0)}."
     else:
@@ -160,7 +166,7 @@ def open_network(ref: Reference) -> Opened:
         title=name + (", untrained" if "untrained" in ref.options else ""),
         preprocessing=_sentence(preset),
         weights=told,
-        labels=_labels(ref, entry, classes),
+        labels=named(ref, tuple(entry.meta.get("categories") or ()) or _imagenet(), n_classes),
         card={"library": f"torchvision {version('torchvision')}", "recipe": entry.meta.get("recipe", "")},
     )
 
@@ -214,10 +220,10 @@ def _trained(ref: Reference, name: str, entry: Any, build: Callable[[], nn.Modul
         fetched = download.fetch(entry.url)
         shown, told = fetched.name, f"Published weights {entry.name} of torchvision, {fetched.name}."
         state = weights.read_verified(fetched)
-    return _filled(build, state, shown, name), told
+    return filled(build, state, shown, name), told
 
 
-def _filled(
+def filled(
     build: Callable[[], nn.Module], state: dict[str, torch.Tensor], shown: str, name: str
 ) -> nn.Module:
     """Return the network with its weights; it is built without memory first, to see whether they fit."""
@@ -261,19 +267,18 @@ def _sentence(preset: Any) -> str:
     )
 
 
-def _labels(ref: Reference, entry: Any, classes: int) -> tuple[str, ...]:
-    """Return the names of the classes: from beside the file, else torchvision's when the number fits."""
-    beside = _labels_file(ref)
+def named(ref: Reference, usual: tuple[str, ...], n_classes: int) -> tuple[str, ...]:
+    """Return the names of the classes: from beside the file, else the usual ones when their number fits."""
+    beside = labels_file(ref)
     given = _read_labels(beside) if beside is not None else ()
-    if len(given) == classes:
+    if len(given) == n_classes:
         return given
     if beside is not None:
         caution(
             "labels-do-not-fit",
-            f'"{beside.name}" is not a list of {classes} names, so the usual names of the classes are used.',
+            f'"{beside.name}" is not a list of {n_classes} names, so the classes have their usual names.',
         )
-    published = tuple(entry.meta.get("categories") or ()) or _imagenet()
-    return published if len(published) == classes else tuple(f"class {i}" for i in range(classes))
+    return usual if len(usual) == n_classes else tuple(f"class {i}" for i in range(n_classes))
 
 
 def _read_labels(file: Path) -> tuple[str, ...]:

@@ -242,7 +242,7 @@ def test_weights_put_into_a_network_without_memory_give_the_same_outputs(name):
     """RegNet cannot be built without memory, so it goes the other way."""
     build = zoo._builder(name, zoo._published(name, "DEFAULT"), 1000)
     source = build().eval()
-    filled = zoo._filled(build, {k: v.clone() for k, v in source.state_dict().items()}, "w", name).eval()
+    filled = zoo.filled(build, {k: v.clone() for k, v in source.state_dict().items()}, "w", name).eval()
     x = torch.randn((1, 3, 64, 64), generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         assert torch.equal(filled(x), source(x))

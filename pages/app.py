@@ -10,19 +10,17 @@ from dashboard.ui import answers, sidebar
 icon = Path(__file__).parents[1] / "assets" / "icon.png"
 st.set_page_config(page_title="Homolog", page_icon=str(icon), layout="wide")
 
+# Flat: the headings of sections would break the list for screen readers.
 page = st.navigation(
-    {
-        "": [st.Page("home.py", title="Home", icon=":material/home:", default=True)],
-        "Network": [
-            st.Page("network.py", title="Network", icon=":material/account_tree:"),
-            st.Page("predictions.py", title="Predictions", icon=":material/label:"),
-        ],
-        "Network and brain": [
-            st.Page("rdms.py", title="RDMs", icon=":material/grid_on:"),
-            st.Page("brain.py", title="Brain", icon=":material/neurology:"),
-        ],
-        "This server": [st.Page("jobs.py", title="Jobs", icon=":material/list_alt:", url_path="jobs")],
-    }
+    [
+        st.Page("home.py", title="Home", icon=":material/home:", default=True),
+        st.Page("network.py", title="Network", icon=":material/account_tree:"),
+        st.Page("predictions.py", title="Predictions", icon=":material/label:"),
+        st.Page("rdms.py", title="RDMs", icon=":material/grid_on:"),
+        st.Page("brain.py", title="Brain", icon=":material/neurology:"),
+        st.Page("jobs.py", title="Jobs", icon=":material/list_alt:"),
+    ],
+    expanded=True,
 )
 
 answers.forget_watched()

@@ -100,7 +100,7 @@ def draw_map(spec: MapSpec, heading: str, rdms: choices.Answer, pictures: choice
     if answer is None:
         return
     small = None if pictures is None else thumbnails_by_name(pictures)
-    st.subheader(heading)
+    st.header(heading)
     answers.cautions(answer, said=rdms)
     st.caption("Near means alike. Each map fills its panel: compare distances within a map only.")
     with st.container(horizontal=True):

@@ -30,7 +30,7 @@ def running() -> None:
     engine = jobs.engine()
     known = engine.jobs()
     active = [job for job in known if not job.over]
-    st.subheader("Running")
+    st.header("Running")
     if not engine.ready:
         st.caption("The workers are starting; what you ask meanwhile waits for them.")
     if not active:
@@ -47,7 +47,7 @@ def running() -> None:
 
 
 def _ended(ended: list[jobs.Job]) -> None:
-    st.subheader("Ended")
+    st.header("Ended")
     if not ended:
         st.caption("Nothing has ended since this server started. Finished answers stay in the store below.")
         return
@@ -66,7 +66,7 @@ def _ended(ended: list[jobs.Job]) -> None:
 
 def disk() -> None:
     """Show what the store holds, and clean it on request."""
-    st.subheader("Stored answers")
+    st.header("Stored answers")
     kept = store.default()
     usage = kept.usage()
     st.progress(

@@ -13,7 +13,15 @@ expect.set_options(timeout=30_000)
 
 pytestmark = [pytest.mark.browser]
 
-PAGES = {"": "Homolog", "rdms": "Which stimuli", "brain": "Which layer", "jobs": "What is being computed"}
+PAGES = {
+    "": "Homolog",
+    "network": r"\?",
+    "predictions": r"\?",
+    "rdms": "Which stimuli",
+    "brain": "Which layer",
+    "jobs": "What is being computed",
+}
+TITLES = ["Home", "Network", "Predictions", "RDMs", "Brain", "Jobs"]
 
 
 def _heading(page, text):
@@ -28,7 +36,7 @@ def test_cold_deep_link_shows_the_page_with_the_right_sidebar(fresh_server, page
     waited = time.monotonic() - start
     links = page.get_by_test_id("stSidebarNav").get_by_role("link")
     expect(links).to_have_count(len(PAGES))
-    assert [text.split("\n")[-1] for text in links.all_inner_texts()] == ["Home", "RDMs", "Brain", "Jobs"]
+    assert [text.split("\n")[-1] for text in links.all_inner_texts()] == TITLES
     expect(page.get_by_label("Network", exact=False).first).to_be_visible()
     print(f"first heading after {waited:.2f} s")
 
@@ -70,3 +78,44 @@ def test_the_server_process_never_imports_torch(server, page):
     assert not [path for path in loaded if any(name in path for name in heavy)]
     workers = [child for child in main.children(recursive=True) if child.is_running()]
     assert any("libtorch" in m.path for child in workers for m in child.memory_maps())
+
+
+def test_nothing_is_asked_of_the_internet(server, page):
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    for path in PAGES:
+        page.goto(f"{server.url}/{path}?bootstrap=100")
+        expect(_heading(page, PAGES[path])).to_be_visible()
+        page.wait_for_load_state("networkidle")
+    home = (server.url, server.url.replace("http", "ws"), "data:", "blob:")
+    assert asked
+    assert [url for url in asked if not url.startswith(home)] == []
+
+
+def test_a_cell_of_a_matrix_names_both_stimuli_and_can_be_pinned(server, page):
+    page.goto(f"{server.url}/rdms?layers=fc")
+    canvas = page.locator("canvas[role=img]").first
+    expect(canvas).to_be_visible(timeout=120_000)
+    box = canvas.bounding_box()
+    canvas.hover(position={"x": box["width"] * 0.8, "y": box["height"] * 0.2})
+    readout = page.locator(".matrix-view")
+    both = re.compile(r"ori \d{3}\.\d sf .*ori \d{3}\.\d sf", re.DOTALL)
+    expect(readout).to_contain_text(both)
+    expect(readout).to_contain_text("Click or press Enter to pin")
+    canvas.click(position={"x": box["width"] * 0.8, "y": box["height"] * 0.2})
+    page.mouse.move(0, 0)
+    expect(readout).to_contain_text(both)
+    expect(readout).to_contain_text("Pinned")
+
+
+@pytest.mark.parametrize("path", ["", "brain?bootstrap=100", "rdms?layers=fc", "jobs"])
+def test_accessibility(server, page, path):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page.goto(f"{server.url}/{path}")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(1000)
+    found = Axe().run(page).response["violations"]
+    told = [f"{v['id']}: {v['nodes'][0]['html'][:120]}" for v in found]
+    assert told == []

@@ -116,21 +116,26 @@ def _along(
     short, long = ((length, 1) if axis == 0 else (1, length) for length in STRIPS)
     channels = input_shape[0]
     first = _Trace(layers, axis).run(module, (channels, *short))
-    found = first.found
+    found, rest = first.found, first.limit or _suspected(module)
     for shape, thin in (((channels, *short), False), (tuple(input_shape), True)):
         missed = {name: layer for name, layer in layers.items() if name not in found}
-        if missed and not first.limit:
+        if missed and not first.limit and (thin or rest == NOT_TRACED):
             found = {**_Trace(missed, axis, thin).run(module, shape).found, **found}
     whole = {name: layer for name, layer in layers.items() if first.found.get(name) == Field(None, WHOLE)}
     if whole:
         found = {**found, **_Trace(whole, axis).run(module, (channels, *long)).found}
-    attends = any("attention" in type(inner).__name__.lower() for inner in module.modules())
-    rest = Field(None, first.limit or (ATTENTION if attends else NOT_TRACED))
-    return {name: found.get(name, rest) for name in layers}, first.square
+    return {name: found.get(name, Field(None, rest)) for name in layers}, first.square
+
+
+def _suspected(module: nn.Module) -> str:
+    """Return why a pass most likely did not reach a layer, where it broke off without a word."""
+    if any("attention" in type(inner).__name__.lower() for inner in module.modules()):
+        return ATTENTION
+    return RECURRENT if any(isinstance(inner, nn.RNNBase) for inner in module.modules()) else NOT_TRACED
 
 
 class _Stop(Exception):
-    """Raised by a hook when no later layer has a field that could be told."""
+    """Raised to end a pass when no later layer has a field that could be told."""
 
 
 @dataclass
@@ -153,7 +158,7 @@ class _Trace:
         def hook(name: str) -> Callable[[nn.Module, Any, Any], None]:
             def read(_module: nn.Module, _inputs: Any, output: Any) -> None:
                 call, tensor = recorder.call(name), first_tensor(output)
-                if mode.limit or (tensor is not None and tensor.numel() > MOST_NUMBERS):
+                if tensor is not None and tensor.numel() > MOST_NUMBERS:
                     raise _Stop
                 if call in self.layers and tensor is not None:
                     self.found[call] = self._field(call, tensor, mode)
@@ -308,9 +313,14 @@ class _Reach(TorchFunctionMode):
 
     def _note(self, name: str) -> None:
         if name in _ATTENTION:
-            self.limit = self.limit or ATTENTION
+            self._stop(ATTENTION)
         if name in _RECURRENT:
-            self.limit = self.limit or RECURRENT
+            self._stop(RECURRENT)
+
+    def _stop(self, reason: str) -> None:
+        """End the pass: no later layer has a field that could be told."""
+        self.limit = reason
+        raise _Stop
 
     @staticmethod
     def off() -> contextlib.AbstractContextManager[Any]:
@@ -422,7 +432,7 @@ class _Reach(TorchFunctionMode):
     def _adaptive(self, input: torch.Tensor, output_size: Any, *rest: Any, **more: Any) -> torch.Tensor:
         size = output_size if isinstance(output_size, int) else output_size[self.axis]
         if size != 1:
-            self.limit = self.limit or ADAPTIVE
+            self._stop(ADAPTIVE)
         x = self._strip(input)
         return 1 + F.adaptive_max_pool2d(x, self._both(x.shape[2 + self.axis] if size is None else size, 1))
 

@@ -165,6 +165,19 @@ def test_attention_has_a_reason_and_the_patches_a_number():
     assert found["heads.head"].reason == receptive_field.NO_PLACE
 
 
+def test_recurrent_layers_have_a_reason():
+    class Rows(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.reader, self.last = nn.LSTM(8, 5, batch_first=True), nn.Linear(5, 4)
+
+        def forward(self, x):
+            return self.last(self.reader(x.squeeze(1))[0])
+
+    found = fields(Rows(), (1, 8, 8))
+    assert found["reader"].reason == found["last"].reason == receptive_field.RECURRENT
+
+
 def test_inputs_that_are_no_pictures():
     found = receptive_field.fields(nn.Linear(3, 2), (3,), tabulate(nn.Sequential(nn.Linear(3, 2)), (3,)))
     assert found["0"].reason == receptive_field.NOT_A_PICTURE

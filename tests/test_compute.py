@@ -144,3 +144,19 @@ def test_damaged_activations_are_extracted_again(homolog_home):
     assert again.attrs["metric"] == "cosine"
     store.default().clear([compute.key(RDM)])
     np.testing.assert_array_equal(compute.compute(RDM).rdm.values, want.rdm.values)
+
+
+def test_the_need_is_foretold_and_refused_when_the_disk_is_too_small(monkeypatch):
+    from dashboard import progress
+    from dashboard.analyses import activations
+
+    told = []
+    with progress.listening(lambda fraction, phrase: told.append(phrase)):
+        compute.compute(RDM)
+    size = 12 * (6 * 6 * 8 + 10) * 4 / 1e9
+    assert any(phrase.startswith(f"12 stimuli, 2 layers: {size:.2g} GB, about") for phrase in told)
+    store.default().clear()
+    usage = activations.shutil.disk_usage("/")._replace(free=1000)
+    monkeypatch.setattr(activations.shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(errors.ComputeError, match="would take .* GB, and the store's disk has 1e-06 GB free"):
+        compute.compute(RDM)

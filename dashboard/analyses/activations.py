@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -120,6 +121,7 @@ def _key(network: str, shown: str, layer: str, reducer: str) -> str:
 
 def _fill(extraction: Extraction, missing: list[Layer], arrays: ArrayStore) -> None:
     """Extract the layers that are not stored, or say in a sentence that the disk does not take them."""
+    _foresee(extraction, missing, arrays)
     try:
         _extract(extraction, missing, arrays)
     except OSError as error:
@@ -127,6 +129,27 @@ def _fill(extraction: Extraction, missing: list[Layer], arrays: ArrayStore) -> N
             "The responses cannot be kept: the store's disk is full or cannot be written to.",
             "Free some space, or clean the store on the Jobs page; what was finished is kept.",
         ) from error
+
+
+def _foresee(extraction: Extraction, missing: list[Layer], arrays: ArrayStore) -> None:
+    """Say what the extraction will need, and refuse it when the disk cannot hold it.
+
+    Raises
+    ------
+    ComputeError
+        Before anything is run.
+    """
+    coming = networks.forecast(extraction.network, len(extraction.shown), missing, extraction.reducer)
+    size, count = coming.bytes / 1e9, len(missing)
+    what = f"{len(extraction.shown)} stimuli, {count} layer{'s' if count > 1 else ''}"
+    folder = next(path for path in (arrays.root, *arrays.root.parents) if path.exists())
+    free = shutil.disk_usage(folder).free / 1e9
+    if size > free:
+        raise ComputeError(
+            f"The responses ({what}) would take {size:.3g} GB, and the store's disk has {free:.3g} GB free.",
+            "Choose fewer layers, or a reducer such as spatial-mean, or clean the store on the Jobs page.",
+        )
+    report(0.0, f"{what}: {size:.2g} GB, about {max(1, round(coming.seconds))} s for the network alone")
 
 
 def _extract(extraction: Extraction, missing: list[Layer], arrays: ArrayStore) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import jobs
+from dashboard import compute, jobs, specs
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(path.name for path in (ROOT / "pages").glob("*.py") if path.name != "app.py")
@@ -65,6 +65,23 @@ def test_brain_page_gives_verdict_caveats_figure_and_record():
     assert "95 %" in said
     assert "Homolog 0.1.0" in said
     assert app.get("vega_lite_chart")
+
+
+def test_the_link_of_a_spec_opens_its_view():
+    """What `Spec.to_query` writes is the page's URL: the same question, so the same stored answer."""
+    spec = specs.BrainSpec(
+        network="bundled:tilt_cnn?untrained&seed=1",
+        recording="simulated-v1?subjects=2&cells=20",
+        layers=("pool", "fc"),
+        measure="rho-a",
+        resample="stimuli",
+        bootstrap=50,
+        seed=3,
+    )
+    app = opened("brain.py", **spec.to_query())
+    assert not app.exception
+    assert compute.stored(spec) is not None
+    assert list(app.dataframe[0].value["layer"]) == ["pool", "fc"]
 
 
 def test_rdms_page_shows_network_and_brain():

@@ -37,5 +37,6 @@ bench: $(STAMP) ## Time ourselves beside the peer libraries (minutes; wants an i
 $(STAMP): requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Homolog needs Python 3.11 or newer.")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip  # older ones resolve for minutes
+	$(BIN)/python -m pip install --quiet -r requirements.txt
 	@touch $@

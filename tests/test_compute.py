@@ -160,3 +160,10 @@ def test_the_need_is_foretold_and_refused_when_the_disk_is_too_small(monkeypatch
     monkeypatch.setattr(activations.shutil, "disk_usage", lambda path: usage)
     with pytest.raises(errors.ComputeError, match="would take .* GB, and the store's disk has 1e-06 GB free"):
         compute.compute(RDM)
+
+
+@pytest.mark.parametrize(("reducer", "told"), [("projection?n=64", True), ("projection?n=64&centre", False)])
+def test_a_projection_that_loses_the_mean_says_so(reducer, told):
+    with errors.collect_cautions() as given:
+        compute.compute(RDM.replace(reducer=reducer, layers=("pool",)))
+    assert ("projection-without-centre" in [c.code for c in given]) is told

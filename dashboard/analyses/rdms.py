@@ -12,6 +12,7 @@ from dashboard.errors import InputError, caution, unknown
 from dashboard.methods import mds, rdm
 from dashboard.progress import part, report
 from dashboard.recordings import Recording
+from dashboard.reference import parse
 from dashboard.specs import AreaRdmSpec, MapSpec, RdmSpec
 
 
@@ -24,6 +25,7 @@ def network_rdms(spec: RdmSpec) -> xr.Dataset:
         ``rdm`` (layer, pair) float64, condensed in scipy's `pdist` order, in the unit of the metric.
     """
     _refuse_fold_metric(spec.metric)
+    _warn_of_projection(spec)
     with part(0.0, 0.7):
         extraction = extract(spec.network, spec.stimuli, spec.layers, spec.reducer)
     values, n_units = [], []
@@ -129,6 +131,17 @@ def _subject_rdms(recording: Recording, area: str, metric: str) -> dict[str, np.
         folds = range(len(responses)) if repeated and metric in ("crossnobis", "poisson") else None
         found[name] = rdm.dissimilarities(responses, metric, folds=folds).numpy()
     return found
+
+
+def _warn_of_projection(spec: RdmSpec) -> None:
+    """Say that a plain projection loses the mean over units, which the correlation distance subtracts."""
+    reducer = parse(spec.reducer)
+    if spec.metric == "correlation" and reducer.name == "projection" and "centre" not in reducer.options:
+        caution(
+            "projection-without-centre",
+            "A projection loses the mean over units, so its correlations come out near cosines: "
+            "use projection?n=1024&centre with this metric.",
+        )
 
 
 def _refuse_fold_metric(metric: str) -> None:

@@ -21,7 +21,7 @@ REDUCERS = {
     "all": "every unit",
     "spatial-mean": "mean over positions",
     "subset?n=4096": "4,096 fixed random units",
-    "projection?n=1024": "1,024 random projections",
+    "projection?n=1024&centre": "1,024 random projections of the units less their mean",
 }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -18,15 +17,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @dataclass
@@ -89,23 +79,6 @@ def server(tmp_path_factory) -> Iterator[Server]:
     """One server for the tests of a module."""
     with serving(tmp_path_factory.mktemp("server")) as running:
         yield running
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """Chromium, or a skip with the reason; a failure where a browser is required."""
-    executable = shutil.which("chromium")
-    if executable is None:
-        message = "chromium is not installed"
-        if os.environ.get("HOMOLOG_REQUIRE_BROWSER"):
-            pytest.fail(message)
-        pytest.skip(message)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=executable, args=FLAGS)
-        yield running
-        running.close()
 
 
 @pytest.fixture

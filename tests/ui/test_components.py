@@ -22,10 +22,6 @@ from dashboard.ui.components import matrix
 from tests.figures import samples
 
 ROOT = Path(__file__).resolve().parents[2]
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-)
 
 APP = """
 import sys
@@ -168,22 +164,15 @@ def address(tmp_path_factory):
 
 
 @pytest.fixture
-def page(address):
-    sync_api = pytest.importorskip("playwright.sync_api")
-    if not Path("/usr/bin/chromium").exists():
-        if os.environ.get("HOMOLOG_REQUIRE_BROWSER"):
-            pytest.fail("Chromium is not installed")
-        pytest.skip("Chromium is not installed")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS.split())
-        found = browser.new_page(viewport={"width": 1280, "height": 900})
-        found.problems = []
-        found.on("pageerror", lambda error: found.problems.append(str(error)))
-        found.goto(address)
-        found.get_by_text("end of page").wait_for(timeout=60_000)
-        found.locator("canvas.cells").nth(3).wait_for(timeout=30_000)
-        yield found
-        browser.close()
+def page(address, browser):
+    found = browser.new_page(viewport={"width": 1280, "height": 900})
+    found.problems = []
+    found.on("pageerror", lambda error: found.problems.append(str(error)))
+    found.goto(address)
+    found.get_by_text("end of page").wait_for(timeout=60_000)
+    found.locator("canvas.cells").nth(3).wait_for(timeout=30_000)
+    yield found
+    found.close()
 
 
 @pytest.mark.browser

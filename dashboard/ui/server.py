@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from dashboard import jobs
+from dashboard import jobs, networks
 
 WARM = (
     "altair",
@@ -29,6 +29,7 @@ async def lifespan(_app: Any) -> AsyncIterator[None]:
     """Start the workers behind the first page and end them with the server."""
     for name in WARM:
         importlib.import_module(name)
+    networks.catalogue()  # the first list takes most of a second, which the first visitor need not wait
     engine = jobs.engine()
     engine.start_in_background(delay_s=ENGINE_DELAY_S)
     try:

@@ -151,7 +151,7 @@ def shown(text: str) -> str:
 
     Examples
     --------
-    >>> shown("torchvision:resnet18?weights=/home/me/w/model.safetensors")
+    >>> shown("torchvision:resnet18?weights=/lab/weights/model.safetensors")
     'torchvision:resnet18?weights=model.safetensors'
     """
     try:

@@ -95,7 +95,7 @@ def extract(network: str, shown: str, layers: Sequence[str], reducer: str) -> Ex
     report(0.0, f"Opening {networks.shown_name(network)}")
     opened = networks.load(network)
     pictures = stimuli.load(shown)
-    chosen = networks.select(opened.layers, layers)
+    chosen = networks.chosen(opened, layers)
     if not chosen:
         raise InputError("No layer is chosen.", "Choose at least one layer.")
     keys = {layer.name: _key(network, shown, layer.name, reducer) for layer in chosen}

@@ -42,6 +42,7 @@ __all__ = [
     "activations",
     "batches",
     "catalogue",
+    "chosen",
     "costs",
     "device",
     "forecast",
@@ -116,6 +117,33 @@ def _open(reference: str, digest: str) -> Network:
         cautions=tuple(told),
         text=opened.text,
     )
+
+
+def chosen(network: Network, patterns: Iterable[str] = ()) -> tuple[Layer, ...]:
+    """Choose layers of a network as `select` does, and heads of its attention layers where they are named.
+
+    Parameters
+    ----------
+    network : Network
+    patterns : iterable of str
+        As for `select`; besides, ``"heads"`` for every head, and names or globs such as
+        ``"blocks.3.attention#head2"`` and ``"blocks.3.*#head*"``. Heads are counted from 0 and come only when
+        they are asked for.
+
+    Raises
+    ------
+    InputError
+        When a pattern matches nothing; it tells the nearest names.
+    """
+    patterns = tuple(patterns)
+    named = [p for p in patterns if p == "heads" or "#" in p]
+    if not named:
+        return select(network.layers, patterns)
+    from dashboard.networks import attention_heads
+
+    rest = [p for p in patterns if p not in named]
+    layers = select(network.layers, rest) if rest else ()
+    return attention_heads.merged(network, layers, attention_heads.select(network, named))
 
 
 def batches(

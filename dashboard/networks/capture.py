@@ -16,6 +16,8 @@ import torch
 from torch import nn
 
 from dashboard.errors import ComputeError, InputError
+from dashboard.networks.attention_calls import Call
+from dashboard.networks.attention_watch import Listener, Watch
 from dashboard.networks.layers import Recorder, first_tensor, shared_copy
 from dashboard.networks.network import Layer, Network, TextInput
 from dashboard.networks.reducers import Reducer, ReduceTokens, reducer
@@ -110,6 +112,7 @@ def capture(
     finally:
         for handle in handles:
             handle.remove()
+        reading.attention = None
 
 
 def _plan(reduce: Reducer, layer: Layer) -> ReduceTokens:
@@ -130,8 +133,12 @@ class _Reading:
         self._recorder = Recorder()
         self._found: dict[str, torch.Tensor] = {}
         self._batch = 0
+        self.attention: Watch | None = None
 
     def attach(self, module: nn.Module) -> list[Any]:
+        heads = {call.partition("#")[0].partition(":")[0] for call in self.wanted if "#" in call}
+        if heads:
+            self.attention = Watch(module, Listener(wants=heads.__contains__, seen=self._read_heads))
         names = {call.partition(":")[0] for call in self.wanted}
         return [
             inner.register_forward_hook(self._hook(name))
@@ -144,11 +151,21 @@ class _Reading:
             call = self._recorder.call(name)
             if call not in self.wanted:
                 return
-            self._found[call] = self._reduced(call, first_tensor(output))
-            if len(self._found) == len(self.wanted):
-                raise _Enough
+            self._keep_one(call, first_tensor(output))
 
         return read
+
+    def _keep_one(self, call: str, output: torch.Tensor | None) -> None:
+        self._found[call] = self._reduced(call, output)
+        if len(self._found) == len(self.wanted):
+            raise _Enough
+
+    def _read_heads(self, call: Call) -> None:
+        """Keep what the heads asked for give, before the output projection mixes them."""
+        for head in range(call.heads):
+            name = f"{call.layer}#head{head}"
+            if name in self.wanted:
+                self._keep_one(name, call.output[:, head])
 
     def _reduced(self, call: str, output: torch.Tensor | None) -> torch.Tensor:
         layer, reduce = self.wanted[call]
@@ -167,7 +184,8 @@ class _Reading:
         self._recorder, self._found, self._batch = Recorder(), {}, len(batch)
         if self.text is not None:
             self._keep = self.text.mask(batch)
-        with torch.inference_mode(), contextlib.suppress(_Enough), _exact(batch.device):
+        watching = contextlib.nullcontext() if self.attention is None else self.attention.on(len(batch))
+        with torch.inference_mode(), contextlib.suppress(_Enough), _exact(batch.device), watching:
             module(batch)
         lacking = [name for name in self.wanted if name not in self._found]
         if lacking:

@@ -36,6 +36,7 @@ LABELS = {
     "training": "Training",
     "costs": "Costs of layers",
     "health": "Health",
+    "recurrent": "Gates and states",
 }
 """What an answer of each kind is called in a list."""
 
@@ -241,7 +242,17 @@ def _brain_text(spec: Any) -> str:
     )
 
 
+def _recurrent_text(spec: Any) -> str:
+    return (
+        f"Gates and states of {spec.layer or 'the first recurrent layer'} of {shown(spec.network)} for the "
+        f"stimuli of {shown(spec.stimuli)} were computed again from its weights in float64. Dissimilarity "
+        f"between two stimuli at a step was {METRIC_WORDS[spec.metric]}; the RDMs of two steps were compared "
+        "by Spearman rank correlation."
+    )
+
+
 METHODS: dict[str, Callable[[Any], str]] = {
+    "recurrent": _recurrent_text,
     "rdm": _rdm_text,
     "area-rdm": _area_rdm_text,
     "brain": _brain_text,

@@ -338,3 +338,14 @@ class CostsSpec(Spec):
 
     kind: ClassVar[str] = "costs"
     network: str = _source("network")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecurrentSpec(Spec):
+    """What do gates and states of a recurrent layer do, step by step, on these stimuli?"""
+
+    kind: ClassVar[str] = "recurrent"
+    network: str = _source("network")
+    stimuli: str = _source("stimuli")
+    layer: str = ""
+    metric: Metric = "correlation"

@@ -1,12 +1,15 @@
 """What is this network: where it comes from, how data flow through it, how it was trained, is it healthy?"""
 
+from collections.abc import Callable
+from functools import partial
+
 import streamlit as st
 
 from dashboard.figures import health as health_figure
 from dashboard.figures import network as figure
 from dashboard.figures.alternative import alt_text
 from dashboard.specs import CostsSpec, HealthSpec, NetworkSpec, TrainingSpec
-from dashboard.ui import answers, choices, panel, sidebar
+from dashboard.ui import answers, choices, network_states, panel, sidebar
 from dashboard.ui.components.flow import flow_view
 from dashboard.ui.text import plain
 
@@ -42,27 +45,30 @@ def show(spec: NetworkSpec) -> None:
         return
     st.markdown(f"**{plain(figure.verdict(answer))}**")
     answers.cautions(answer)
-    names = ["Flow", "Layers", "Card", "Training", "Health"]
-    flow, layers, card, training, health = st.tabs(names, key="about", on_change="rerun", bind="query-params")
-    if flow.open:
-        with flow:
-            draw_flow(answer, spec)
-    if layers.open:
-        with layers:
-            draw_layers(answer, spec)
-    if card.open:
-        with card:
-            draw_card(answer, spec)
-    if training.open:
-        with training:
-            draw_training(answer, spec)
-    if health.open:
-        with health:
-            draw_health(answer)
+    parts = parts_of(answer, spec)
+    tabs = st.tabs(list(parts), key="about", on_change="rerun", bind="query-params")
+    for tab, draw in zip(tabs, parts.values(), strict=True):
+        if tab.open:
+            with tab:
+                draw()
     choices.next_steps(
         ("predictions.py", "See what it says of pictures", ":material/label:"),
         ("rdms.py", "See which pictures its layers tell apart", ":material/grid_on:"),
     )
+
+
+def parts_of(answer: choices.Answer, spec: NetworkSpec) -> dict[str, Callable[[], None]]:
+    """Return the parts of the page by the names of their tabs; some only where the network can show them."""
+    own = {"states": ("States", network_states.draw)}
+    fits = str(answer.attrs["panels"]).split(",")
+    return {
+        "Flow": lambda: draw_flow(answer, spec),
+        "Layers": lambda: draw_layers(answer, spec),
+        "Card": lambda: draw_card(answer, spec),
+        "Training": lambda: draw_training(answer, spec),
+        "Health": lambda: draw_health(answer),
+        **{name: partial(draw, spec.network) for key, (name, draw) in own.items() if key in fits},
+    }
 
 
 def draw_flow(answer: choices.Answer, spec: NetworkSpec) -> None:

@@ -49,7 +49,7 @@ class Analysis:
 ANALYSES: dict[str, Analysis] = {
     "stimuli": Analysis("sources", "stimulus_set", 1),
     "recording": Analysis("sources", "recording", 1),
-    "network": Analysis("network", "layer_table", 2),
+    "network": Analysis("network", "layer_table", 3),
     "activations": Analysis("activations", "activations", 1, lane="long", kept=False),
     "rdm": Analysis("rdms", "network_rdms", 1, lane="long", builds_on=("activations",)),
     "area-rdm": Analysis("rdms", "area_rdms", 1),
@@ -59,6 +59,7 @@ ANALYSES: dict[str, Analysis] = {
     "training": Analysis("network", "training", 1),
     "costs": Analysis("network", "costs", 1),
     "health": Analysis("health", "health", 1, lane="long"),
+    "recurrent": Analysis("recurrent", "states", 1, lane="long"),
 }
 """Kind of spec -> its analysis. Adding one is a function and a line here."""
 

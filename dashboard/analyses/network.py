@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from dashboard import networks
+from dashboard.analyses import recurrent
 from dashboard.errors import InputError
 from dashboard.networks import Network
 from dashboard.progress import report
@@ -24,6 +26,9 @@ MOST_LABELS = 2000
 """Attributes of a netCDF file have a limit; of more labels the first are kept."""
 
 MOST_DETAIL = 200
+
+PANELS: dict[str, Callable[[Network], str]] = {"states": recurrent.why_not}
+"""What only some networks can show, with the function that says why another cannot (``""`` when it can)."""
 
 
 def layer_table(spec: NetworkSpec) -> xr.Dataset:
@@ -73,6 +78,7 @@ def layer_table(spec: NetworkSpec) -> xr.Dataset:
             "labels": json.dumps(list(network.labels or [])[:MOST_LABELS]),
             "n_labels": len(network.labels or ()),
             "card": json.dumps(_card(network)),
+            "panels": ",".join(name for name, why_not in PANELS.items() if not why_not(network)),
             "has_history": "yes" if network.card.get("history") else "no",
         },
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dashboard.errors import listing
-from dashboard.figures import answers, brain, health, network, predictions, rdms, theme
+from dashboard.figures import answers, brain, health, network, predictions, rdms, recurrent, theme
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,6 +99,7 @@ ALTERNATIVES: dict[str, Callable[[xr.Dataset], str]] = {
     "training": network.training_words,
     "costs": network.costs_words,
     "health": health.alt,
+    "recurrent": recurrent.alt,
 }
 """Words by kind of answer."""
 

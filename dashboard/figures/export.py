@@ -126,6 +126,12 @@ def _health_table(ds: xr.Dataset) -> pd.DataFrame:
     return table(ds)
 
 
+def _recurrent_table(ds: xr.Dataset) -> pd.DataFrame:
+    from dashboard.figures.recurrent import table
+
+    return table(ds)
+
+
 TABLES: dict[str, Callable[[xr.Dataset], pd.DataFrame]] = {
     "brain": _score_table,
     "rdm": _rdm_table,
@@ -138,6 +144,7 @@ TABLES: dict[str, Callable[[xr.Dataset], pd.DataFrame]] = {
     "training": _training_table,
     "costs": _costs_table,
     "health": _health_table,
+    "recurrent": _recurrent_table,
 }
 """Tidy table by kind of answer."""
 
@@ -242,6 +249,12 @@ def _health(ds: xr.Dataset, width: int) -> Any:
     return activation_chart(ds, width=max(180, (width - 160) * 2 // 3))
 
 
+def _states(ds: xr.Dataset, width: int) -> Any:
+    from dashboard.figures.recurrent import states_chart
+
+    return states_chart(ds, width=max(90, (width - 170) // 3))
+
+
 FIGURES: dict[str, Callable[[xr.Dataset, int], Any]] = {
     "brain": _profile,
     "rdm": _layer_matrices,
@@ -252,6 +265,7 @@ FIGURES: dict[str, Callable[[xr.Dataset, int], Any]] = {
     "network": _flow,
     "training": _training,
     "health": _health,
+    "recurrent": _states,
 }
 """Figure by kind of answer, for when none is given: a function of the answer and a width in pixels."""
 

@@ -17,6 +17,7 @@ def draw(
     make: Callable[[bool], Any],
     *looks: object,
     width: Literal["stretch", "content"] = "stretch",
+    alt: str | None = None,
 ) -> None:
     """Draw a chart of an answer.
 
@@ -31,9 +32,11 @@ def draw(
         Everything else that the chart depends on, such as the area: with the answer's record and the theme it
         tells charts apart.
     width : "stretch" or "content"
+    alt : str, optional
+        What the chart shows, in words; without it the chart's own description counts.
     """
     identity = (key, answer.attrs["record"], answer.attrs.get("title", ""), repr(looks), choices.dark())
-    st.vega_lite_chart(_specification(identity, make), key=key, theme=None, width=width)
+    st.vega_lite_chart(_specification(identity, make), key=key, theme=None, width=width, alt=alt)
 
 
 @st.cache_data(max_entries=256, max_size="200MiB", show_spinner=False)

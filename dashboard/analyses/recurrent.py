@@ -135,9 +135,7 @@ def _rows(shown: Stimuli, network: Network, name: str, module: Any) -> list[int]
         raise InputError(message, "Choose a set of at least two.")
     if len(shown) <= most:
         return list(range(len(shown)))
-    caution(
-        "few-of-many", f"{most} of the {len(shown)} stimuli are shown, spread evenly; all would not fit."
-    )
+    caution("few-of-many", f"{most} of the {len(shown)} stimuli are shown, spread evenly; all would not fit.")
     return np.unique(np.linspace(0, len(shown) - 1, most).round().astype(int)).tolist()
 
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-MOST_MEANS = 8
-"""Up to this many categories get a mean trajectory; more could not be told apart by colour and shape."""
+MOST_MEANS = 12
+"""Up to this many categories get a mean trajectory, named at its end; more would lie over each other."""
 
 
 def is_gate(trace: str) -> bool:
@@ -95,14 +95,10 @@ def trace_chart(
     return theme.style(_trace(ds, cell, trace, stimulus, dark, width, height), dark)
 
 
-def _trace(
-    ds: xr.Dataset, cell: str, trace: str, stimulus: str, dark: bool, width: int, height: int
-) -> Any:
+def _trace(ds: xr.Dataset, cell: str, trace: str, stimulus: str, dark: bool, width: int, height: int) -> Any:
     import altair as alt
 
-    values = (
-        _cell(ds, cell)["state"].sel(trace=trace, stimulus=stimulus).transpose("unit", "step").to_numpy()
-    )
+    values = _cell(ds, cell)["state"].sel(trace=trace, stimulus=stimulus).transpose("unit", "step").to_numpy()
     ends, lut = limits(ds, cell, trace), "viridis" if is_gate(trace) else "diverging"
     drawn = sheets.heat(values, lut=lut, limits=ends, x="Step", y="Unit", width=width, height=height)
     bar = sheets.colour_bar(lut, ends, "0 shut, 1 open" if is_gate(trace) else "value", width)
@@ -118,9 +114,7 @@ def states_chart(
     import altair as alt
 
     stimulus = stimulus or answers.names(ds, "stimulus")[0]
-    panels = [
-        _trace(ds, cell, trace, stimulus, dark, width, 150) for trace in answers.names(ds, "trace")
-    ]
+    panels = [_trace(ds, cell, trace, stimulus, dark, width, 150) for trace in answers.names(ds, "trace")]
     title = alt.TitleParams(f"{ds.attrs['layer']} for {stimulus}", subtitle=gate_words(ds, cell, stimulus))
     whole = alt.concat(*panels, columns=3, spacing=16).properties(title=title)
     return theme.style(whole, dark)
@@ -210,7 +204,7 @@ def _means(rows: list[dict[str, Any]], place: dict[str, Any], dark: bool) -> lis
             found = [row for row in rows if row["category"] == kind and row["step"] == step]
             x, y = (float(np.mean([row[axis] for row in found])) for axis in "xy")
             means.append({"category": kind, "step": step, "x": x, "y": y})
-    colours, shapes = theme.category_colours(len(kinds), dark), theme.CATEGORY_SHAPES[: len(kinds)]
+    colours, shapes = theme.category_colours(len(kinds), dark), (theme.CATEGORY_SHAPES * 2)[: len(kinds)]
     colour = alt.Color("category:N", title=None, scale=alt.Scale(domain=kinds, range=colours), legend=None)
     base = alt.Chart(alt.Data(values=means))
     line = base.mark_line(strokeWidth=1.8).encode(**place, color=colour, tooltip=["category:N", "step:Q"])
@@ -241,17 +235,13 @@ def step_matrices(ds: xr.Dataset, cell: str = "") -> list[rdms.Matrix]:
     return rdms.matrices(named)
 
 
-def step_similarity_chart(
-    ds: xr.Dataset, cell: str = "", *, dark: bool = False, side: int = 260
-) -> Any:
+def step_similarity_chart(ds: xr.Dataset, cell: str = "", *, dark: bool = False, side: int = 260) -> Any:
     """Draw how alike the RDMs of two steps are, for all pairs of steps."""
     import altair as alt
 
     values = _cell(ds, cell)["step_similarity"].to_numpy()
     ends = theme.signed_limits(values)
-    drawn = sheets.heat(
-        values, lut="diverging", limits=ends, x="Step", y="Step", width=side, height=side
-    )
+    drawn = sheets.heat(values, lut="diverging", limits=ends, x="Step", y="Step", width=side, height=side)
     bar = sheets.colour_bar("diverging", ends, "Spearman ρ of two RDMs", side)
     whole = alt.vconcat(drawn, bar, spacing=6).properties(description=verdict(ds, cell))
     return theme.style(whole, dark)

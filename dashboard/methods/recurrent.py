@@ -62,7 +62,7 @@ def _lstm_step(w: Weights, driven: Floats, hidden: Floats, cell: Floats) -> Trac
 
 
 def _gru_step(w: Weights, driven: Floats, hidden: Floats, cell: Floats) -> Traces:
-    """Cho et al. (2014, eqs. 5 to 8), with the reset gate after the recurrent product, as in cuDNN and torch."""
+    """Cho et al. (2014, eqs. 5 to 8), the reset gate after the recurrent product, as in torch."""
     a, b = np.split(driven, 3, axis=1), np.split(hidden @ w.hidden.T + w.bias_hidden, 3, axis=1)
     reset, update = sigmoid(a[0] + b[0]), sigmoid(a[1] + b[1])
     candidate = np.tanh(a[2] + reset * b[2])
@@ -84,7 +84,7 @@ STEPS: dict[str, Callable[[Weights, Floats, Floats, Floats], Traces]] = {
     "RNN_TANH": _tanh_step,
     "RNN_RELU": _relu_step,
 }
-"""One step by kind of layer, in torch's names of modes: weights, driven input, states before; traces after."""
+"""One step by kind of layer, in torch's names: weights, driven input, states before; traces after."""
 
 
 def unroll(

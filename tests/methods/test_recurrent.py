@@ -66,9 +66,7 @@ def test_a_shut_forget_gate_forgets_and_an_open_one_keeps():
 
 
 def test_an_update_gate_that_is_open_keeps_the_state():
-    weights = recurrent.Weights(
-        np.zeros((3, 1)), np.zeros((3, 1)), np.array([0.0, 50.0, 1.0]), np.zeros(3)
-    )
+    weights = recurrent.Weights(np.zeros((3, 1)), np.zeros((3, 1)), np.array([0.0, 50.0, 1.0]), np.zeros(3))
     found = recurrent.unroll("GRU", weights, np.ones((1, 4, 1)), np.full((1, 1), 0.3), np.zeros((1, 1)))
     np.testing.assert_allclose(found["hidden state"].ravel(), 0.3, atol=1e-12)
 

@@ -58,3 +58,14 @@ def test_network_page_says_where_no_history_comes_with_the_weights():
     app = opened("network.py", network="bundled:tilt_cnn?untrained&seed=0", about="Training")
     assert not app.exception
     assert "No training history comes with these weights" in words(app)
+
+
+def test_network_page_shows_states_of_recurrent_networks_only():
+    app = opened("network.py", network="bundled:digits_gru", stimuli="objects?n=6", about="States")
+    said = words(app)
+    assert not app.exception
+    assert not app.error
+    assert "takes 8 steps" in said
+    assert "reset gate" in said
+    assert "of the variance of the hidden state" in said
+    assert "States" not in [tab.label for tab in opened("network.py", **OBJECTS).tabs]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
-from dashboard.errors import ComputeError, InputError
+from dashboard.errors import ComputeError, InputError, unknown
 
 Score = Callable[[torch.Tensor], torch.Tensor]
 """From what the network gives for a batch, (batch, ...), to one number per row, (batch,)."""
@@ -86,6 +87,9 @@ class Settings:
     ----------
     steps : int
         Points on the way from baseline to stimulus (integrated gradients).
+    tolerance : float
+        Integrated gradients takes three times as many points, and again, while its values miss the change of
+        the score by more than this share; 0 for exactly ``steps``.
     samples : int
         Random draws: noisy copies, orders of segments, subsets.
     noise : float
@@ -103,6 +107,7 @@ class Settings:
     """
 
     steps: int = 50
+    tolerance: float = 0.005
     samples: int = 50
     noise: float = 0.15
     window: int = 16
@@ -143,6 +148,93 @@ def chunks(rows: torch.Tensor, size: int) -> Iterator[torch.Tensor]:
     """Yield a tensor in parts of at most ``size`` rows."""
     for start in range(0, rows.shape[0], size):
         yield rows[start : start + size]
+
+
+class Truncated(nn.Module):
+    """A network that ends at one of its layers, so that a unit inside it can be explained.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Whole; it is held, not copied.
+    layer : str
+        Name of a module inside it; ``name:2`` for its second call.
+
+    Raises
+    ------
+    InputError
+        When there is no such module.
+    """
+
+    def __init__(self, network: nn.Module, layer: str) -> None:
+        super().__init__()
+        self.network = network
+        self.layer = layer
+        find(network, layer)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return the output of the layer; nothing after it runs."""
+        # Hooked at each call, so that a copy of this module reads its own network.
+        module, wanted = find(self.network, self.layer)
+        calls = 0
+
+        def read(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            nonlocal calls
+            calls += 1
+            if calls == wanted:
+                raise _Reached(output)
+
+        handle = module.register_forward_hook(read)
+        try:
+            self.network(inputs)
+        except _Reached as reached:
+            found = first_tensor(reached.output)
+            if found is not None:
+                return found
+        finally:
+            handle.remove()
+        message = f"The layer {self.layer} gave no numbers for this stimulus."
+        raise InputError(message, "Choose another layer.")
+
+
+class _Reached(BaseException):
+    """Carries a layer's output out of a forward pass; not an Exception, so that no network catches it."""
+
+    def __init__(self, output: Any) -> None:
+        super().__init__()
+        self.output = output
+
+
+def find(network: nn.Module, layer: str) -> tuple[nn.Module, int]:
+    """Return the module that a layer's name means, and which of its calls.
+
+    Raises
+    ------
+    InputError
+        When there is none; it tells the nearest names.
+    """
+    name, _, call = layer.partition(":")
+    modules = dict(network.named_modules())
+    if not name or name not in modules or not (call.isdigit() or not call):
+        raise unknown("layer", layer, [known for known in modules if known])
+    return modules[name], int(call or 1)
+
+
+def private(module: nn.Module) -> nn.Module:
+    """Return a copy for hooks of one's own that shares weights and buffers with the original."""
+    memo: dict[int, Any] = {id(p): p for p in module.parameters()}
+    memo.update({id(b): b for b in module.buffers()})
+    return copy.deepcopy(module, memo).eval()
+
+
+def first_tensor(output: Any) -> torch.Tensor | None:
+    """Return the first tensor of an output that may be a tuple, a list or a dict of them."""
+    if isinstance(output, torch.Tensor):
+        return output
+    parts = output.values() if isinstance(output, dict) else output
+    if isinstance(parts, str) or not hasattr(parts, "__iter__"):
+        return None
+    return next((found for part in parts if (found := first_tensor(part)) is not None), None)
 
 
 def _shape(tensor: torch.Tensor) -> str:

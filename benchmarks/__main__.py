@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("rdm", "bootstrap", "extraction", "command", "page", "store_kills")
+NAMES = ("rdm", "bootstrap", "extraction", "command", "page", "store_kills", "occlusion")
 
 
 def main() -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dashboard.stimuli import digits
 from models import _training as training
 
 LABELS = tuple(map(str, range(10)))
-N_TRAINING, N_VALIDATION, N_HELD_OUT = 1097, 200, 500
+N_TRAINING, N_VALIDATION, N_HELD_OUT = digits.PARTS.values()
 RECIPE = training.Recipe(epochs=40, batch=64, learning_rate=6e-3, weight_decay=0.05, smoothing=0.05)
 PREPROCESSING = (
     "resized to 8 × 8 pixels (bilinear, antialiased) if it has another size, mean of red, green and blue, "
@@ -36,15 +36,6 @@ def preprocess(picture: np.ndarray) -> Tensor:
     return (training.resized(picture, 8).mean(0, keepdim=True) / 255 - 0.3) / 0.38
 
 
-@lru_cache(maxsize=1)
-def _all() -> tuple[np.ndarray, np.ndarray]:
-    """All 1797 digits as bytes (n, 8, 8) and their labels (n,)."""
-    from sklearn.datasets import load_digits  # takes a second, so only where digits are needed
-
-    digits = load_digits()
-    return np.rint(digits.images * (255 / 16)).astype(np.uint8), digits.target.astype(np.int64)
-
-
 def split(seed: int = 0) -> tuple[Digits, Digits, Digits]:
     """Training, validation and held-out digits, drawn without overlap in the order of a seed.
 
@@ -53,9 +44,8 @@ def split(seed: int = 0) -> tuple[Digits, Digits, Digits]:
     seed : int
         The seed that the network was trained from: only then are its held-out digits new to it.
     """
-    greys, labels = _all()
-    order = np.random.Generator(np.random.Philox(key=seed)).random(len(labels)).argsort()
-    parts = np.split(order, [N_TRAINING, N_TRAINING + N_VALIDATION])
+    greys, labels = digits.scanned()
+    parts = digits.split(seed).values()
     return tuple(_digits(greys[part], labels[part]) for part in parts)  # type: ignore[return-value]
 
 
@@ -77,9 +67,9 @@ def _bent(inputs: Tensor, random: torch.Generator) -> Tensor:
     return F.grid_sample(inputs - ground, grid, align_corners=False) + ground
 
 
-def _step(digits: Digits, recipe: training.Recipe) -> training.Step:
+def _step(some: Digits, recipe: training.Recipe) -> training.Step:
     def step(network: nn.Module, indices: Tensor, random: torch.Generator | None) -> tuple[Tensor, float]:
-        batch, truth = digits.inputs[indices], digits.labels[indices]
+        batch, truth = some.inputs[indices], some.labels[indices]
         if random is not None:
             batch = _bent(batch, random)
         scores = network(batch)
@@ -111,6 +101,7 @@ def train_on_digits(network: nn.Module, seed: int, recipe: training.Recipe = REC
         "preprocessing": PREPROCESSING,
         "input_shape": [1, 8, 8],
         "labels": list(LABELS),
+        "stimuli": "digits",
         "hyperparameters": recipe.told(variation="each digit turned, stretched and moved a little"),
         "metric": "share correct",
         "history": history,

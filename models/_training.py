@@ -345,6 +345,7 @@ def train_on_objects(
         "preprocessing": OBJECTS_PREPROCESSING,
         "input_shape": [3, 64, 64],
         "labels": list(PICTURE_LABELS),
+        "stimuli": "objects",
         "hyperparameters": recipe.told(variation=VARIATION),
         "metric": "share correct",
         "history": history,

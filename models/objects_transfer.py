@@ -127,6 +127,7 @@ def _card(seed: int, history: list[dict[str, Any]], metrics: dict[str, float]) -
         "preprocessing": training.OBJECTS_PREPROCESSING,
         "input_shape": [3, 64, 64],
         "labels": list(LABELS),
+        "stimuli": "objects?group=transfer",
         "hyperparameters": RECIPE.told(
             frozen="everything but head", variation="the eight turned and mirrored versions of each picture"
         )

@@ -124,6 +124,7 @@ def train(seed: int = 0) -> tuple[nn.Module, dict[str, Any]]:
             "preprocessing": training.OBJECTS_PREPROCESSING,
             "input_shape": [3, 64, 64],
             "labels": ["object"],
+            "stimuli": "objects",
             "hyperparameters": RECIPE.told(loss="binary cross-entropy + Dice"),
             "metric": "intersection over union",
             "history": history,

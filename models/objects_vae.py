@@ -130,6 +130,7 @@ def train(seed: int = 0) -> tuple[nn.Module, dict[str, Any]]:
             "preprocessing": PREPROCESSING,
             "input_shape": [3, 64, 64],
             "labels": [],
+            "stimuli": "objects",
             "hyperparameters": RECIPE.told(
                 loss="negative evidence lower bound, Gaussian pixels with their best variance",
                 variation=training.VARIATION,

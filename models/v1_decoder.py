@@ -160,6 +160,7 @@ def _card(seed: int, history: list[dict[str, Any]], metrics: dict[str, float]) -
         ),
         "input_shape": [CELLS],
         "labels": ["cos 2θ", "sin 2θ"],
+        "stimuli": "gratings?spatial_frequencies=4:6:9&size=64&aperture=0",
         "hyperparameters": RECIPE.told(loss="squared error of cos 2θ and sin 2θ"),
         "metric": "mean error in degrees",
         "history": history,

@@ -40,6 +40,7 @@ def stimulus_set(spec: StimuliSpec) -> xr.Dataset:
             "description": shown.description,
             "reference": spec.stimuli,
             "digest": shown.digest,
+            "kind": shown.kind,
             "generated": "yes" if shown.generated else "no",
             "simulated": "no",
         },

@@ -52,6 +52,7 @@ __all__ = [
     "reducer",
     "select",
     "shown_name",
+    "suited_stimuli",
     "total_flops",
     "weight_file",
 ]
@@ -90,6 +91,20 @@ def load(reference: str) -> Network:
     for told in network.cautions:
         caution(told.code, told.message)
     return network
+
+
+def suited_stimuli(reference: str) -> str:
+    """Return the stimuli that a bundled network was made for; ``""`` for others. Torch is not imported.
+
+    Raises
+    ------
+    InputError
+        When there is no such bundled network.
+    """
+    from dashboard.networks import bundled
+
+    ref = parse(reference)
+    return bundled.suited_stimuli(ref) if ref.scheme == "bundled" else ""
 
 
 def _open(reference: str, digest: str) -> Network:

@@ -61,6 +61,11 @@ def open_network(ref: Reference) -> Opened:
     )
 
 
+def suited_stimuli(ref: Reference) -> str:
+    """Return the stimuli that a bundled network was made for, as its card says; ``""`` when it does not."""
+    return str(models.card(_known(ref)).get("stimuli", ""))
+
+
 def _text_input(card: dict[str, Any], recipe: Any) -> TextInput | None:
     """Return how texts become batches, for a network whose card says that it reads texts."""
     if card.get("input") != "text":

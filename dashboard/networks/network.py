@@ -148,9 +148,11 @@ class Network:
     text: TextInput | None = None
 
     @property
-    def input_kind(self) -> Literal["image", "text"]:
-        """What the network is shown: pictures or texts."""
-        return "image" if self.text is None else "text"
+    def input_kind(self) -> Literal["image", "text", "vector"]:
+        """What the network is shown: pictures, texts, or the latent numbers of a generator."""
+        if self.text is not None:
+            return "text"
+        return "vector" if self.card.get("input") == "vector" else "image"
 
     @property
     def n_parameters(self) -> int:
@@ -168,7 +170,7 @@ class Network:
         Parameters
         ----------
         stimuli : sequence of np.ndarray or of str
-            Pictures, (height, width, 3) uint8, or texts, as `input_kind` says.
+            Pictures, (height, width, 3) uint8, texts, or vectors of numbers, as `input_kind` says.
 
         Returns
         -------
@@ -178,7 +180,7 @@ class Network:
         Raises
         ------
         InputError
-            When a text network is given pictures, or the other way round.
+            When the network is given stimuli of another kind than its own, or vectors of another length.
         """
         import torch
 
@@ -187,14 +189,30 @@ class Network:
         return torch.stack(rows) if self.text is None else self.text.pad(rows)
 
     def check(self, stimuli: Iterable[np.ndarray | str]) -> None:
-        """Refuse pictures for a text network and texts for any other."""
-        if all(isinstance(stimulus, str) == (self.input_kind == "text") for stimulus in stimuli):
-            return
-        if self.input_kind == "text":
-            message = f"{self.title} reads texts, and these stimuli are pictures."
-            raise InputError(message, "Choose text stimuli, such as text:PATH.")
-        message = f"{self.title} sees pictures, and these stimuli are texts."
-        raise InputError(message, "Choose stimuli that are pictures, or a text network.")
+        """Refuse stimuli of another kind than the network takes, and vectors of another length."""
+        for stimulus in stimuli:
+            kind = _kind(stimulus)
+            if kind != self.input_kind:
+                message = f"{self.title} {_TAKES[self.input_kind]}, and these stimuli are {_CALLED[kind]}."
+                raise InputError(message, _REMEDIES[self.input_kind])
+            if kind == "vector" and len(stimulus) != self.input_shape[0]:
+                message = f"{self.title} takes {self.input_shape[0]} numbers, and these have {len(stimulus)}."
+                raise InputError(message, f"Write latents?size={self.input_shape[0]}.")
+
+
+_TAKES = {"image": "sees pictures", "text": "reads texts", "vector": "makes pictures from latent numbers"}
+_CALLED = {"image": "pictures", "text": "texts", "vector": "latent numbers"}
+_REMEDIES = {
+    "image": "Choose stimuli that are pictures, or a network that takes what these are.",
+    "text": "Choose text stimuli, such as text:PATH or sentences.",
+    "vector": "Choose latents as stimuli.",
+}
+
+
+def _kind(stimulus: np.ndarray | str) -> Literal["image", "text", "vector"]:
+    if isinstance(stimulus, str):
+        return "text"
+    return "vector" if stimulus.ndim == 1 else "image"
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ class Source:
     files : bool
         True when the reference names a path of this machine.
     generated : bool
-        True when the name alone, without options, is a reference.
+        True when the name alone, without options, is a reference that needs no file.
     """
 
     title: str
@@ -80,8 +80,8 @@ def load(ref: str) -> Stimuli:
     Parameters
     ----------
     ref : str
-        ``gratings?…``, ``neuromatch-gratings?…``, ``objects?…``, ``folder:PATH``, ``zip:PATH``,
-        ``recording:NAME`` or ``text:PATH?…``.
+        ``gratings?…``, ``neuromatch-gratings?…``, ``objects?…``, ``digits?…``, ``sentences?…``,
+        ``latents?…``, ``folder:PATH``, ``zip:PATH``, ``recording:NAME`` or ``text:PATH?…``.
 
     Raises
     ------
@@ -178,6 +178,33 @@ SOURCES: dict[str, Source] = {
         options=("n", "seed", "group"),
         load=_later("dashboard.stimuli.drawn", "load_objects"),
         identify=_later("dashboard.stimuli.drawn", "identify_objects"),
+        generated=True,
+    ),
+    "digits": Source(
+        title="Digits",
+        description="Handwritten digits of 8 × 8 pixels; the held-out part is new to the digit networks.",
+        example="digits?n=200&split=held-out&seed=0",
+        options=("n", "split", "seed"),
+        load=_later("dashboard.stimuli.digits", "load_digits"),
+        identify=_later("dashboard.stimuli.digits", "identify_digits"),
+        generated=True,
+    ),
+    "sentences": Source(
+        title="Sentences",
+        description="Beginnings of sentences: must the verb that follows be singular or plural?",
+        example="sentences?n=240&seed=0",
+        options=("n", "seed"),
+        load=_later("dashboard.stimuli.sentences", "load_sentences"),
+        identify=_later("dashboard.stimuli.sentences", "identify_sentences"),
+        generated=True,
+    ),
+    "latents": Source(
+        title="Latent numbers",
+        description="Vectors of standard normal numbers, from which a generator makes pictures.",
+        example="latents?n=64&size=48&seed=0",
+        options=("n", "size", "seed"),
+        load=_later("dashboard.stimuli.latents", "load_latents"),
+        identify=_later("dashboard.stimuli.latents", "identify_latents"),
         generated=True,
     ),
     "folder": Source(

@@ -1,4 +1,4 @@
-"""A stimulus set: pictures or texts with unique names, categories, columns and a digest."""
+"""A stimulus set: pictures, texts or vectors with unique names, categories, columns and a digest."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ LUMINANCE = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in luminance (Rec. ITU-R BT.601)."""
 
 MOST_NAME_CHARACTERS = 200
+
+_CALLED = {"image": "pictures", "text": "texts", "vector": "latent numbers"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,9 +51,11 @@ class Stimuli:
         True for pictures that were computed here, False for those that were given.
     draw : Callable
         Takes a position, gives (height, width) float32 from 0 to 1, or (height, width, 3) uint8; of a text
-        a tile with its first words, for thumbnails.
+        a tile with its first words and of a vector a tile of stripes, for thumbnails.
     texts : tuple of str
         (n_stimuli,) the texts of a set of texts; empty for pictures.
+    vectors : np.ndarray or None
+        (n_stimuli, size) float32, the numbers that a generator is given; None for pictures and texts.
     """
 
     reference: str
@@ -65,12 +69,14 @@ class Stimuli:
     units: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     generated: bool = False
     texts: tuple[str, ...] = ()
+    vectors: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         names = clean_names(self.names, self.title)
         categories = tuple(self.categories) or ("",) * len(names)
         columns = {name: np.asarray(values) for name, values in self.columns.items()}
         lengths = {"text": len(self.texts)} if self.texts else {}
+        lengths |= {} if self.vectors is None else {"vector": len(self.vectors)}
         lengths |= {"category": len(categories), **{name: len(values) for name, values in columns.items()}}
         for name, length in lengths.items():
             if length != len(names):
@@ -84,12 +90,16 @@ class Stimuli:
         return len(self.names)
 
     @property
-    def kind(self) -> Literal["image", "text"]:
-        """What the stimuli are; a network that reads the other kind cannot be shown them."""
+    def kind(self) -> Literal["image", "text", "vector"]:
+        """What the stimuli are; a network that takes another kind cannot be shown them."""
+        if self.vectors is not None:
+            return "vector"
         return "text" if self.texts else "image"
 
     def item(self, i: int) -> np.ndarray | str:
-        """Return what a network is given: the picture, (height, width, 3) uint8, or the text."""
+        """Return what a network is given: the picture, (height, width, 3) uint8, the text, or the vector."""
+        if self.vectors is not None:
+            return self.vectors[self._place(i)]
         return self.text(i) if self.texts else self.picture(i)
 
     def text(self, i: int) -> str:
@@ -98,10 +108,10 @@ class Stimuli:
         Raises
         ------
         InputError
-            When the stimuli are pictures.
+            When the stimuli are no texts.
         """
         if not self.texts:
-            message = f"The stimuli of {self.title} are pictures, not texts."
+            message = f"The stimuli of {self.title} are {_CALLED[self.kind]}, not texts."
             raise InputError(message, "Choose text stimuli, such as text:PATH.")
         return self.texts[self._place(i)]
 
@@ -111,9 +121,9 @@ class Stimuli:
         Raises
         ------
         InputError
-            When the stimuli are texts.
+            When the stimuli are no pictures.
         """
-        if self.texts:
+        if self.kind != "image":
             raise self._no_pictures()
         return self._coloured(i)
 
@@ -126,7 +136,7 @@ class Stimuli:
 
     def array(self, i: int) -> np.ndarray:
         """Return the luminance of picture ``i``: (height, width) float32 from 0 to 1."""
-        if self.texts:
+        if self.kind != "image":
             raise self._no_pictures()
         drawn = self._drawn(i)
         if drawn.ndim == 2:
@@ -143,7 +153,9 @@ class Stimuli:
         picture = Image.fromarray(self._coloured(i))
         scale = size / max(picture.size)
         width, height = (max(1, round(side * scale)) for side in picture.size)
-        small = picture.resize((width, height), Image.Resampling.LANCZOS)
+        # The pixels of a tiny picture stay squares; smoothed, an 8 × 8 digit could not be read.
+        method = Image.Resampling.NEAREST if scale >= 2 else Image.Resampling.LANCZOS
+        small = picture.resize((width, height), method)
         canvas = Image.new("RGB", (size, size), (GREY, GREY, GREY))
         canvas.paste(small, ((size - width) // 2, (size - height) // 2))
         return np.asarray(canvas).copy()
@@ -172,6 +184,7 @@ class Stimuli:
             digest=self.digest if wanted == self.names else digest_of("subset", self.digest, wanted),
             draw=lambda i: draw(order[i]),
             texts=tuple(self.texts[i] for i in order) if self.texts else (),
+            vectors=None if self.vectors is None else self.vectors[order],
         )
 
     reorder = subset
@@ -180,7 +193,7 @@ class Stimuli:
         return self.draw(self._place(i))
 
     def _no_pictures(self) -> InputError:
-        message = f"The stimuli of {self.title} are texts, not pictures."
+        message = f"The stimuli of {self.title} are {_CALLED[self.kind]}, not pictures."
         return InputError(message, "Choose stimuli that are pictures.")
 
     def _place(self, i: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import streamlit as st
@@ -11,6 +12,9 @@ from dashboard.errors import HomologError, InputError
 from dashboard.specs import NetworkSpec, RecordingSpec, StimuliSpec
 from dashboard.ui import answers
 from dashboard.ui.text import plain
+
+_PROPOSED = "stimuli_proposed"
+"""Where the session keeps which stimuli were chosen for the reader, not by the reader."""
 
 DEFAULTS = {"network": "bundled:tilt_cnn", "stimuli": "gratings", "recording": "simulated-v1"}
 
@@ -33,6 +37,8 @@ def current() -> Selection:
 def draw() -> bool:
     """Draw the pickers and a line of facts for each; return False when a choice is refused."""
     catalogue = _catalogue()
+    if not (st.session_state.get("stimuli") or st.query_params.get("stimuli")):
+        _suit()
     with st.sidebar:
         _picker(
             "network",
@@ -40,6 +46,7 @@ def draw() -> bool:
             catalogue,
             "The trained network to look into. Type any reference, such as "
             "torchvision:resnet18; add ?untrained&seed=0 for its untrained twin.",
+            on_change=_suit,
         )
         _network_facts()
         _picker("recording", "Recording", catalogue, "The brain data that the network is compared with.")
@@ -48,10 +55,11 @@ def draw() -> bool:
             "stimuli",
             "Stimuli",
             catalogue,
-            "The pictures shown to the network on the RDMs page. The Brain "
+            "What is shown to the network on the RDMs page. The Brain "
             "page always uses the recording's own pictures.",
         )
         _stimuli_facts()
+        _proposal()
     refusal = _refusal(current())
     if refusal is not None:
         answers.problem(refusal)
@@ -59,7 +67,13 @@ def draw() -> bool:
     return True
 
 
-def _picker(name: str, label: str, catalogue: dict[str, list[str]], text: str) -> None:
+def _picker(
+    name: str,
+    label: str,
+    catalogue: dict[str, list[str]],
+    text: str,
+    on_change: Callable[[], None] | None = None,
+) -> None:
     # What a link names need not be in the catalogue: it is an option like any other.
     asked = st.session_state.get(name) or st.query_params.get(name)
     st.selectbox(
@@ -69,7 +83,42 @@ def _picker(name: str, label: str, catalogue: dict[str, list[str]], text: str) -
         bind="query-params",
         accept_new_options=True,
         help=text,
+        on_change=on_change,
     )
+
+
+def _suited() -> str:
+    """Return the stimuli that the chosen network was made for, or nothing."""
+    chosen = st.session_state.get("network") or st.query_params.get("network") or DEFAULTS["network"]
+    try:
+        return networks.suited_stimuli(str(chosen))
+    except HomologError:  # the picker says it in words
+        return ""
+
+
+def _suit() -> None:
+    """Choose the stimuli that the network was made for, unless the reader has chosen others."""
+    state = st.session_state
+    if state.get("stimuli") in (None, "", DEFAULTS["stimuli"], state.get(_PROPOSED)):
+        state[_PROPOSED] = state["stimuli"] = _suited() or DEFAULTS["stimuli"]
+
+
+def _take(stimuli_reference: str) -> None:
+    st.session_state[_PROPOSED] = st.session_state["stimuli"] = stimuli_reference
+
+
+def _proposal() -> None:
+    """Offer the stimuli that the network was made for when others are chosen."""
+    suited = _suited()
+    if suited and suited != current().stimuli:
+        st.button(
+            f"Show it {suited.partition('?')[0]} instead",
+            on_click=_take,
+            args=(suited,),
+            icon=":material/image_search:",
+            type="tertiary",
+            help=f"The network was made for {suited}.",
+        )
 
 
 @st.cache_data(ttl=20, max_entries=2, show_spinner=False)
@@ -138,7 +187,9 @@ def _stimuli_facts() -> None:
         st.caption("…")
         return
     n = facts.sizes["stimulus"]
-    st.caption(f"{n} pictures · {len(set(facts.category.values))} categories")
+    kinds = len({str(category) for category in facts.category.values} - {""})
+    called = {"text": "texts", "vector": "vectors"}.get(str(facts.attrs.get("kind")), "pictures")
+    st.caption(f"{n} {called}" + (f" · {kinds} categories" if kinds else ""))
     shown = facts.thumbnail.values[:: max(1, n // 4)][:4]
     with st.container(horizontal=True, gap="xxsmall"):
         for picture, name in zip(shown, facts.stimulus.values[:: max(1, n // 4)][:4], strict=True):

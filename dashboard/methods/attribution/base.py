@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import torch
 from torch import nn
 
 from dashboard.errors import ComputeError, InputError, unknown
+
+T = TypeVar("T")
 
 Score = Callable[[torch.Tensor], torch.Tensor]
 """From what the network gives for a batch, (batch, ...), to one number per row, (batch,)."""
@@ -148,6 +151,32 @@ def chunks(rows: torch.Tensor, size: int) -> Iterator[torch.Tensor]:
     """Yield a tensor in parts of at most ``size`` rows."""
     for start in range(0, rows.shape[0], size):
         yield rows[start : start + size]
+
+
+class Memory(Generic[T]):
+    """What was found about a stimulus, kept as long as its `Explained` lives: several methods share it."""
+
+    def __init__(self) -> None:
+        self._kept: weakref.WeakKeyDictionary[Explained, dict[str, T | InputError]]
+        self._kept = weakref.WeakKeyDictionary()
+
+    def get(self, explained: Explained, key: str, make: Callable[[], T]) -> T:
+        """Return what is kept under a key, else make it; what it refuses is kept, too."""
+        known = self._kept.setdefault(explained, {})
+        if key not in known:
+            try:
+                known[key] = make()
+            except InputError as error:
+                # Without its traceback, which would keep `explained` alive.
+                known[key] = InputError(error.problem, error.remedy)
+        found = known[key]
+        if isinstance(found, InputError):
+            raise InputError(found.problem, found.remedy)
+        return found
+
+    def found(self, explained: Explained) -> list[T]:
+        """Return all that is kept and was not refused."""
+        return [one for one in self._kept.get(explained, {}).values() if not isinstance(one, InputError)]
 
 
 class Truncated(nn.Module):

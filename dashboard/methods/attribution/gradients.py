@@ -7,7 +7,6 @@ features to one value per token). Values are kept in float64. Imports torch.
 from __future__ import annotations
 
 import contextlib
-import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -17,7 +16,15 @@ from torch import nn
 
 from dashboard.errors import InputError, unknown
 from dashboard.methods.attribution import Report, layers
-from dashboard.methods.attribution.base import Attribution, Explained, Settings, chunks, first_tensor, private
+from dashboard.methods.attribution.base import (
+    Attribution,
+    Explained,
+    Memory,
+    Settings,
+    chunks,
+    first_tensor,
+    private,
+)
 
 IG_CHUNK = 10
 """Most points per forward pass of integrated gradients: more take memory and no less time."""
@@ -217,7 +224,7 @@ class Shared:
     prefix: int = 0
 
 
-_PASSES: weakref.WeakKeyDictionary[Explained, dict[str, Shared | InputError]] = weakref.WeakKeyDictionary()
+_PASSES: Memory[Shared] = Memory()
 
 
 def shared_pass(explained: Explained, layer: str = "") -> Shared:
@@ -236,17 +243,7 @@ def shared_pass(explained: Explained, layer: str = "") -> Shared:
     InputError
         When no gradient reaches the input, or there is no such layer.
     """
-    known = _PASSES.setdefault(explained, {})
-    if layer not in known:
-        try:
-            known[layer] = _pass(explained, layer)
-        except InputError as error:
-            # Without its traceback, which would keep `explained` alive.
-            known[layer] = InputError(error.problem, error.remedy)
-    found = known[layer]
-    if isinstance(found, InputError):
-        raise InputError(found.problem, found.remedy)
-    return found
+    return _PASSES.get(explained, layer, lambda: _pass(explained, layer))
 
 
 def _pass(explained: Explained, layer: str) -> Shared:
@@ -276,7 +273,7 @@ def _pass(explained: Explained, layer: str) -> Shared:
 
 def _any_pass(explained: Explained) -> Shared:
     """Return a pass that was made already, whatever layer it read, else make one."""
-    done = [found for found in _PASSES.get(explained, {}).values() if isinstance(found, Shared)]
+    done = _PASSES.found(explained)
     return done[0] if done else shared_pass(explained)
 
 

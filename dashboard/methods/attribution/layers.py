@@ -65,7 +65,13 @@ class Reader:
         self._tokens: list[Reading] = []
         self._maps: dict[tuple[int, int], Reading] = {}
         self._last: Reading | None = None
+        self._patches: tuple[int, int] | None = None
         self._asked = layer
+        self._candidates: list[Reading] = []
+        if self._grid is None:
+            for part in module.modules():
+                if isinstance(part, nn.Conv2d):
+                    part.register_forward_hook(self._note_patches)
         if layer:
             part, wanted = find(module, layer)
             part.register_forward_hook(self._reading_one(wanted))
@@ -96,6 +102,10 @@ class Reader:
             return pairs[0] if pairs else None
         reaching = [pair for pair in pairs if bool(pair[1][:, pair[0].prefix :].any())]
         return (reaching or pairs)[-1]
+
+    def _note_patches(self, _module: nn.Module, _inputs: Any, output: torch.Tensor) -> None:
+        """Remember how many places the last convolution had: it may have cut the picture into patches."""
+        self._patches = (int(output.shape[-2]), int(output.shape[-1]))
 
     def _reading_one(self, wanted: int) -> Any:
         def read(module: nn.Module, _inputs: Any, output: Any) -> Any:
@@ -145,8 +155,8 @@ class Reader:
         Stages that merge patches halve both sides.
         """
         grid, prefix = self._grid, self._prefix
-        if grid is None and self._last is not None and self._last.grid is not None:
-            grid = self._last.grid
+        if grid is None and self._patches is not None:
+            grid = self._patches
             prefix = n_tokens - grid[0] * grid[1]
             if not 0 <= prefix <= MOST_PREFIX:
                 prefix = 0

@@ -37,7 +37,8 @@ class Game:
     @classmethod
     def of(cls, explained: Explained, settings: Settings, most: int = segments.MOST) -> Game:
         """Make the game that the settings ask for."""
-        return cls(explained, segments.of(explained, settings.segments, most), settings.batch)
+        labels = segments.of(explained, settings.segments, most)
+        return cls(explained, labels, rows(explained, settings.batch))
 
     @property
     def players(self) -> int:
@@ -51,16 +52,21 @@ class Game:
     def value(self, coalitions: torch.Tensor, report: Report | None = None) -> torch.Tensor:
         """Return v of coalitions (m, players) bool, (m,) float64."""
         n = self.explained.baselines.shape[0]
-        rows = max(1, self.batch // n)
+        step = max(1, self.batch // n)
         found = []
         with torch.inference_mode():
-            for start in range(0, len(coalitions), rows):
-                inputs = self.inputs(coalitions[start : start + rows])
+            for start in range(0, len(coalitions), step):
+                inputs = self.inputs(coalitions[start : start + step])
                 parts = [self.explained.scores(part) for part in inputs.split(self.batch)]
                 found.append(torch.cat(parts).double().reshape(-1, n).mean(1))
                 if report is not None:
-                    report(min(1.0, (start + rows) / len(coalitions)))
+                    report(min(1.0, (start + step) / len(coalitions)))
         return torch.cat(found).clone() if found else torch.zeros(0, dtype=torch.float64)
+
+    def change(self) -> float:
+        """Return v(all) − v(nobody): what additive values sum to."""
+        empty, full = self.ends()
+        return full - empty
 
     def ends(self) -> tuple[float, float]:
         """Return v(nobody) and v(all)."""
@@ -99,6 +105,13 @@ class Game:
         return torch.where(free, values.double()[self.labels.clamp_min(0)], 0.0)
 
 
+def rows(explained: Explained, batch: int) -> int:
+    """Return how many rows one pass takes: more of small stimuli, which cost little each."""
+    places = explained.inputs[0].numel()
+    small = 32 if explained.kind == "text" else min(512, 65_536 // places)
+    return max(batch, small)
+
+
 def present(coalitions: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Return which places are shown, (m, *labels.shape) bool; places labelled −1 always are."""
     always = torch.ones(len(coalitions), 1, dtype=torch.bool)
@@ -112,5 +125,4 @@ def mixed(explained: Explained, shown: torch.Tensor) -> torch.Tensor:
     shown = shown.to(x.device)
     while shown.dim() < x.dim():  # channels share their places
         shown = shown[:, None]
-    rows = torch.where(shown[:, None], x[:, None], b[None])
-    return rows.reshape(-1, *x.shape[1:])
+    return torch.where(shown[:, None], x[:, None], b[None]).reshape(-1, *x.shape[1:])

@@ -198,7 +198,7 @@ def test_tokens_of_a_text():
     ids = network.prepare(["the keys to the old cabinet"])
     hidden = torch.full_like(ids, 1)  # [UNK]
     hidden[0, 0] = ids[0, 0]
-    special = (True, *(False,) * (ids.shape[1] - 1))
+    special = (True, *(~network.text.mask(ids)[0, 1:]).tolist())
     e = Explained(network.module, ids, hidden, lambda out: out[:, 1], "text", special=special)
     got = METHODS["ablation"].run(e, Settings()).values
     assert got.shape == ids.shape[1:]

@@ -47,7 +47,7 @@ class Analysis:
 
 
 ANALYSES: dict[str, Analysis] = {
-    "stimuli": Analysis("sources", "stimulus_set", 1),
+    "stimuli": Analysis("sources", "stimulus_set", 2),
     "recording": Analysis("sources", "recording", 1),
     "network": Analysis("network", "layer_table", 3),
     "activations": Analysis("activations", "activations", 1, lane="long", kept=False),
@@ -55,7 +55,7 @@ ANALYSES: dict[str, Analysis] = {
     "area-rdm": Analysis("rdms", "area_rdms", 1),
     "map": Analysis("rdms", "stimulus_map", 2, builds_on=("rdm", "area-rdm")),
     "brain": Analysis("brain", "compare", 2, lane="long", builds_on=("rdm", "area-rdm")),
-    "predictions": Analysis("predictions", "predictions", 1, lane="long"),
+    "predictions": Analysis("predictions", "predictions", 2, lane="long"),
     "training": Analysis("network", "training", 1),
     "costs": Analysis("network", "costs", 1),
     "health": Analysis("health", "health", 1, lane="long"),

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import xarray as xr
 
 from dashboard import networks, stimuli
-from dashboard.errors import ComputeError, InputError, caution, listing, unknown
+from dashboard.analyses import outputs
+from dashboard.errors import InputError, caution, listing, unknown
 from dashboard.methods import classification
 from dashboard.networks import Network
 from dashboard.progress import report
@@ -26,17 +28,52 @@ NO_TRUTH = -1
 """Stands for the true class of a stimulus that has none."""
 
 
+TASKS: dict[str, tuple[str, str]] = {
+    "classes": ("predictions", "chosen_classes"),
+    "orientation": ("regression", "orientations"),
+    "mask": ("segmentation", "masks"),
+}
+"""What a network's card calls its output -> module and function that answer for such networks."""
+
+
+def output(network: Network) -> str:
+    """Return what the network answers with: one of `TASKS`, or what else its card says."""
+    return str(network.card.get("output") or ("classes" if network.labels else "nothing with names"))
+
+
 def why_not(network: Network) -> str:
     """Say in a sentence why a network has no predictions of classes; ``""`` when it has."""
-    answers = str(network.card.get("output") or ("classes" if network.labels else "nothing with names"))
+    answers = output(network)
     if answers != "classes":
         return f"{network.title} does not choose between classes: its output is {answers}."
-    if network.card.get("input") == "text":
-        return f"{network.title} reads text, and the stimuli are pictures."
     return ""
 
 
 def predictions(spec: PredictionsSpec) -> xr.Dataset:
+    """Return what a network says of every stimulus and, where the truth is known, how good that is.
+
+    The attribute ``task`` says what it says: one of `TASKS`, whose functions describe the variables.
+
+    Raises
+    ------
+    InputError
+        When the network predicts nothing that could be judged, or a setting does not fit.
+    """
+    if not (1 <= spec.top <= MOST_TOP and 1 <= spec.bins <= MOST_BINS):
+        message = f"top must be 1 to {MOST_TOP} and bins 1 to {MOST_BINS}."
+        raise InputError(message)
+    report(0.0, f"Opening {networks.shown_name(spec.network)}")
+    network, shown = networks.load(spec.network), stimuli.load(spec.stimuli)
+    task = output(network)
+    if task not in TASKS:
+        message = f"{network.title} predicts nothing that could be right or wrong: its output is {task}."
+        raise InputError(message, "Choose a classifier, such as bundled:objects_cnn with objects.")
+    module, function = TASKS[task]
+    answer = getattr(importlib.import_module(f"dashboard.analyses.{module}"), function)
+    return cast("xr.Dataset", answer(spec, network, shown))
+
+
+def chosen_classes(spec: PredictionsSpec, network: Network, shown: Stimuli) -> xr.Dataset:
     """Return the likeliest classes of every stimulus and, where the truth is known, how good they are.
 
     Returns
@@ -47,20 +84,7 @@ def predictions(spec: PredictionsSpec) -> xr.Dataset:
         ``confusion`` (truth, predicted), ``precision``, ``recall`` with ``recall_low`` and ``recall_high``,
         ``f1``, ``support`` and ``called`` (truth,), and over bins of confidence ``bin_confidence``,
         ``bin_accuracy``, ``bin_count`` (bin,). Intervals are Wilson's, 95 %.
-
-    Raises
-    ------
-    InputError
-        When the network does not choose between classes, or a setting does not fit.
     """
-    if not (1 <= spec.top <= MOST_TOP and 1 <= spec.bins <= MOST_BINS):
-        message = f"top must be 1 to {MOST_TOP} and bins 1 to {MOST_BINS}."
-        raise InputError(message)
-    report(0.0, f"Opening {networks.shown_name(spec.network)}")
-    network, shown = networks.load(spec.network), stimuli.load(spec.stimuli)
-    refusal = why_not(network)
-    if refusal:
-        raise InputError(refusal, "Choose a classifier, such as bundled:objects_cnn with objects.")
     classes = class_names(network.labels)
     truth, source = true_classes(shown, classes, spec.truth)
     found = _run(network, shown, truth, len(classes), spec.top)
@@ -72,15 +96,7 @@ def predictions(spec: PredictionsSpec) -> xr.Dataset:
             "rank": np.arange(1, found["top_class"][1].shape[1] + 1),
             "class": list(classes),
         },
-        attrs={
-            "title": f"Predictions of {network.title} for {shown.title}",
-            "network": spec.network,
-            "network_title": network.title,
-            "stimuli": spec.stimuli,
-            "truth": source,
-            "device": networks.device().type,
-            "simulated": "no",
-        },
+        attrs=outputs.attributes(spec, network, shown, "classes", source),
     )
     return answer.merge(_quality(answer, spec.bins), combine_attrs="no_conflicts")
 
@@ -134,7 +150,7 @@ def true_classes(shown: Stimuli, classes: Sequence[str], column: str = "") -> tu
 
 
 def _positions(values: np.ndarray, classes: Sequence[str]) -> np.ndarray:
-    if values.dtype.kind in "biu":
+    if values.dtype.kind in "biu" or (values.dtype.kind == "f" and (np.mod(values, 1) == 0).all()):
         whole = values.astype(np.int64)
         return np.where((whole >= 0) & (whole < len(classes)), whole, NO_TRUTH)
     place = {_folded(name): k for k, name in enumerate(classes)}
@@ -195,36 +211,16 @@ def probabilities(network: Network, shown: Stimuli, n_classes: int) -> Iterator[
     ComputeError
         When the network gives no finite number per class.
     """
-    import torch
-
-    from dashboard.networks import capture
-
-    where = networks.device()
-    module = capture.private(network.module, where)
-    done = 0
-    for batch in networks.batches(network, (shown.picture(i) for i in range(len(shown)))):
-        with torch.inference_mode():
-            rows = _as_probabilities(network, module(batch.to(where)), n_classes)
-        if not np.isfinite(rows).all():
-            bad = shown.names[done + int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])]
-            message = f'{network.title} answers "{bad}" with what is no number.'
-            raise ComputeError(message, "Check its weights and preprocessing.")
-        yield rows
-        done += len(rows)
-        report(done / len(shown), f"Predictions: {done} of {len(shown)} stimuli")
+    for _, found in outputs.forward(network, shown):
+        yield _as_probabilities(network, found, n_classes)
 
 
-def _as_probabilities(network: Network, output: object, n_classes: int) -> np.ndarray:
+def _as_probabilities(network: Network, found: torch.Tensor, n_classes: int) -> np.ndarray:
     """Turn what a network gives into probabilities: through softmax unless its last layer has done so."""
-    from dashboard.networks.layers import first_tensor
-
-    tensor = first_tensor(output)
     wanted = 1 if len(network.labels) == 1 else n_classes
-    if tensor is None or tensor.dim() != 2 or tensor.shape[1] != wanted:
-        shape = "no tensor" if tensor is None else " × ".join(map(str, tensor.shape[1:]))
-        message = f"{network.title} gives {shape} for a stimulus, not a number for each of {wanted} labels."
-        raise ComputeError(message, "Choose a classifier.")
-    values: torch.Tensor = tensor.double()
+    if found.dim() != 2 or found.shape[1] != wanted:
+        raise outputs.unexpected(network, found, f"a number for each of {wanted} labels")
+    values: torch.Tensor = found.double()
     last = network.layers[-1].kind if network.layers else ""
     if wanted == 1:
         values = values if last == "Sigmoid" else values.sigmoid()

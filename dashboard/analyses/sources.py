@@ -18,7 +18,8 @@ def stimulus_set(spec: StimuliSpec) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        ``thumbnail`` (stimulus, y, x, channel) uint8, and one variable per column of the table.
+        ``thumbnail`` (stimulus, y, x, channel) uint8, one variable per column of the table, and of texts
+        ``text`` (stimulus,); the attribute ``kind`` says what they are.
     """
     shown = stimuli.load(spec.stimuli)
     thumbnails = np.empty((len(shown), THUMBNAIL_PIXELS, THUMBNAIL_PIXELS, 3), dtype=np.uint8)
@@ -26,12 +27,14 @@ def stimulus_set(spec: StimuliSpec) -> xr.Dataset:
         if i % 16 == 0:
             report(i / len(shown), f"Thumbnails: {i} of {len(shown)}")
         thumbnails[i] = shown.thumbnail(i, THUMBNAIL_PIXELS)
-    taken = {"stimulus", "category", "thumbnail"}
+    taken = {"stimulus", "category", "thumbnail", "text"}
     columns = {
         name: ("stimulus", values if values.dtype.kind in "biuf" else values.astype(str).astype(object))
         for name, values in shown.columns.items()
         if name not in taken
     }
+    if shown.texts:
+        columns["text"] = ("stimulus", np.array(shown.texts, dtype=object))
     return xr.Dataset(
         {"thumbnail": (("stimulus", "y", "x", "channel"), thumbnails), **columns},
         coords={"stimulus": list(shown.names), "category": ("stimulus", list(shown.categories))},

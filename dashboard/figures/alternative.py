@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dashboard.errors import listing
-from dashboard.figures import answers, brain, health, network, predictions, rdms, recurrent, theme
+from dashboard.figures import answers, brain, health, network, rdms, recurrent, tasks, theme
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,7 +95,7 @@ ALTERNATIVES: dict[str, Callable[[xr.Dataset], str]] = {
     "stimuli": _stimuli,
     "network": _network,
     "recording": _recording,
-    "predictions": predictions.alt,
+    "predictions": tasks.alt,
     "training": network.training_words,
     "costs": network.costs_words,
     "health": health.alt,

@@ -105,7 +105,7 @@ def _score_table(ds: xr.Dataset) -> pd.DataFrame:
 
 
 def _prediction_table(ds: xr.Dataset) -> pd.DataFrame:
-    from dashboard.figures.predictions import table
+    from dashboard.figures.tasks import table
 
     return table(ds)
 
@@ -226,7 +226,7 @@ def _contact(ds: xr.Dataset, width: int) -> Any:
 
 
 def _predictions(ds: xr.Dataset, width: int) -> Any:
-    from dashboard.figures.predictions import main_chart
+    from dashboard.figures.tasks import main_chart
 
     return main_chart(ds, width)
 

@@ -39,17 +39,9 @@ def right(ds: xr.Dataset) -> np.ndarray:
     return np.where(truth < 0, -1, (truth == said).astype(int))
 
 
-def why_not(network_ds: xr.Dataset) -> str:
-    """Say in a sentence why a network has no predictions of classes, from its table; ``""`` when it has."""
-    name, output = (
-        network_ds.attrs.get("name", "This network"),
-        str(network_ds.attrs.get("output", "classes")),
-    )
-    if network_ds.attrs.get("input_kind", "image") == "text":
-        return f"{name} reads text, and the stimuli are pictures."
-    if output != "classes":
-        return f"{name} does not choose between classes: its output is {output or 'nothing with names'}."
-    return ""
+def things(ds: xr.Dataset) -> str:
+    """Return what the stimuli are called: pictures or texts."""
+    return "texts" if ds.attrs.get("stimulus_kind") == "text" else "pictures"
 
 
 # --- words ------------------------------------------------------------------------------------------
@@ -66,14 +58,14 @@ def verdict(ds: xr.Dataset) -> str:
     name = ds.attrs.get("network_title", "The network")
     if not labelled(ds):
         return (
-            f"{name} says something of each picture, but how good it is cannot be told: "
+            f"{name} says something of each {things(ds)[:-1]}, but how good it is cannot be told: "
             "no category of these stimuli is a class of this network."
         )
     n, k = int(ds.attrs["n_labelled"]), int(ds.attrs["n_right"])
     low, high = float(ds.attrs["accuracy_low"]), float(ds.attrs["accuracy_high"])
     guess = float(ds.attrs["most_frequent"])
     text = (
-        f"{name} names {k} of {n} pictures right: accuracy {_percent(k / n)} "
+        f"{name} names {k} of {n} {things(ds)} right: accuracy {_percent(k / n)} "
         f"(95 % interval {_percent(low)} to {_percent(high)})."
     )
     if guess == 1:
@@ -93,7 +85,7 @@ def calibration_words(ds: xr.Dataset) -> str:
         f"by {100 * abs(gap):.1f} percentage points"
     )
     n = int(ds.attrs["n_labelled"])
-    return f"It is {how}; expected calibration error {theme.three_digits(error)} over {n} pictures."
+    return f"It is {how}; expected calibration error {theme.three_digits(error)} over {n} {things(ds)}."
 
 
 def _mean_gap(ds: xr.Dataset) -> float:
@@ -108,7 +100,7 @@ def confusion_words(ds: xr.Dataset) -> str:
     counts = ds["confusion"].transpose("truth", "predicted").to_numpy().copy()
     np.fill_diagonal(counts, 0)
     if not counts.any():
-        return "No picture was taken for another class."
+        return f"No {things(ds)[:-1]} was taken for another class."
     i, j = np.unravel_index(int(counts.argmax()), counts.shape)
     names, most = answers.names(ds, "truth"), int(counts.max())
     wrong = int(counts.sum())
@@ -118,7 +110,7 @@ def confusion_words(ds: xr.Dataset) -> str:
     return f"{wrong} wrong; most often {names[i]} was called {names[j]} ({most} times)."
 
 
-def picture_words(ds: xr.Dataset, stimulus: str) -> str:
+def words_about(ds: xr.Dataset, stimulus: str) -> str:
     """Say what the network takes one stimulus for, how sure it is, and whether it is right."""
     k = _row(ds, stimulus)
     names = classes(ds)
@@ -238,7 +230,7 @@ def confusion(ds: xr.Dataset) -> Matrix:
         names if len(names) <= 1 else ("",) * len(names),
         0.0,
         max(float(counts.max()), 1.0),
-        "pictures",
+        things(ds),
         "network",
         words=f"Confusion matrix of {len(names)} classes. {confusion_words(ds)}",
     )
@@ -261,8 +253,11 @@ def confusion_chart(ds: xr.Dataset, *, dark: bool = False, side: int = 420, widt
         y=alt.Y("truth:N", sort=names, title="Truth", axis=alt.Axis(labels=named)),
     )
     picked = alt.selection_point(name="cell", fields=["truth", "prediction"], on="click", clear="dblclick")
-    colour = alt.Color("pictures:Q", title="Pictures", scale=alt.Scale(range=theme.sampled("viridis", 10)))
-    tips = [alt.Tooltip(f, title=f.split(":")[0].title()) for f in ("truth:N", "prediction:N", "pictures:Q")]
+    colour = alt.Color(
+        "pictures:Q", title=things(ds).title(), scale=alt.Scale(range=theme.sampled("viridis", 10))
+    )
+    tips = [alt.Tooltip(f, title=f.split(":")[0].title()) for f in ("truth:N", "prediction:N")]
+    tips.append(alt.Tooltip("pictures:Q", title=things(ds).title()))
     chart: Any = base.mark_rect(cursor="pointer").encode(color=colour, tooltip=tips).add_params(picked)
     if len(names) <= MOST_IN_CELLS:
         dim = f"datum.pictures > {counts.max() * 0.6}"
@@ -361,7 +356,7 @@ def class_chart(ds: xr.Dataset, *, dark: bool = False, width: Any = "container")
                 ("precision", "Precision", ".3f"),
                 ("recall", "Recall", ".3f"),
                 ("f1", "F1", ".3f"),
-                ("support", "Pictures of it", "d"),
+                ("support", f"{things(ds).title()} of it", "d"),
                 ("called", "Called so", "d"),
             )
         ),
@@ -409,12 +404,12 @@ def calibration_chart(
         y=alt.Y("bin_accuracy:Q", title="Accuracy", scale=scale),
         size=alt.Size(
             "bin_count:Q",
-            title="Pictures in the bin",
+            title=f"{things(ds).title()} in the bin",
             scale=alt.Scale(range=[30, 300]),
             legend=alt.Legend(values=_few(rows)),
         ),
         tooltip=[
-            alt.Tooltip("bin_count:Q", title="Pictures", format="d"),
+            alt.Tooltip("bin_count:Q", title=things(ds).title(), format="d"),
             alt.Tooltip("bin_confidence:Q", title="Confidence", format=".3f"),
             alt.Tooltip("bin_accuracy:Q", title="Accuracy", format=".3f"),
         ],

@@ -46,6 +46,7 @@ def load_objects(reference: Reference) -> Stimuli:
         digest=objects.digest,
         generated=True,
         draw=objects.picture,
+        outline=objects.mask,
     )
 
 

@@ -56,6 +56,9 @@ class Stimuli:
         (n_stimuli,) the texts of a set of texts; empty for pictures.
     vectors : np.ndarray or None
         (n_stimuli, size) float32, the numbers that a generator is given; None for pictures and texts.
+    outline : Callable or None
+        Takes a position, gives which pixels belong to the object, (height, width) bool; None where that is
+        not known.
     """
 
     reference: str
@@ -70,6 +73,7 @@ class Stimuli:
     generated: bool = False
     texts: tuple[str, ...] = ()
     vectors: np.ndarray | None = None
+    outline: Callable[[int], np.ndarray] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         names = clean_names(self.names, self.title)
@@ -127,6 +131,10 @@ class Stimuli:
             raise self._no_pictures()
         return self._coloured(i)
 
+    def mask(self, i: int) -> np.ndarray | None:
+        """Return which pixels of picture ``i`` belong to its object, (height, width) bool, where known."""
+        return self.outline(self._place(i)) if self.outline is not None else None
+
     def _coloured(self, i: int) -> np.ndarray:
         drawn = self._drawn(i)
         if drawn.ndim == 3:
@@ -175,7 +183,7 @@ class Stimuli:
             message = f"{self.title} has no stimuli named {listing(missing)}."
             raise InputError(message, f"It has {len(self)}, such as {listing(self.names)}.")
         order = [places[name] for name in wanted]
-        draw = self.draw
+        draw, outline = self.draw, self.outline
         return replace(
             self,
             names=wanted,
@@ -185,6 +193,7 @@ class Stimuli:
             draw=lambda i: draw(order[i]),
             texts=tuple(self.texts[i] for i in order) if self.texts else (),
             vectors=None if self.vectors is None else self.vectors[order],
+            outline=None if outline is None else lambda i: outline(order[i]),
         )
 
     reorder = subset

@@ -18,8 +18,9 @@ def draw(
     *looks: object,
     width: Literal["stretch", "content"] = "stretch",
     alt: str | None = None,
-) -> None:
-    """Draw a chart of an answer.
+    on_select: Callable[[], None] | None = None,
+) -> Any:
+    """Draw a chart of an answer; with ``on_select`` return what is selected in it.
 
     Parameters
     ----------
@@ -34,9 +35,18 @@ def draw(
     width : "stretch" or "content"
     alt : str, optional
         What the chart shows, in words; without it the chart's own description counts.
+    on_select : callable, optional
+        Called before the rerun when somebody selects something; the state is that of ``key``.
     """
     identity = (key, answer.attrs["record"], answer.attrs.get("title", ""), repr(looks), choices.dark())
-    st.vega_lite_chart(_specification(identity, make), key=key, theme=None, width=width, alt=alt)
+    return st.vega_lite_chart(
+        _specification(identity, make),
+        key=key,
+        theme=None,
+        width=width,
+        alt=alt,
+        on_select="ignore" if on_select is None else on_select,  # type: ignore[call-overload]
+    )
 
 
 @st.cache_data(max_entries=256, max_size="200MiB", show_spinner=False)

@@ -89,8 +89,10 @@ def test_names_are_matched_whatever_their_case_and_hyphens_and_ambiguous_ones_no
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"network": "bundled:objects_unet"}, "its output is mask"),
-        ({"network": "bundled:v1_decoder"}, "its output is orientation"),
+        ({"network": "bundled:objects_vae"}, "its output is reconstruction"),
+        ({"network": "bundled:objects_unet", "truth": "size"}, "draws masks"),
+        ({"network": "bundled:v1_decoder", "truth": "colour"}, "holds no numbers"),
+        ({"network": "bundled:v1_decoder", "truth": "no_such"}, "no_such"),
         ({"network": "bundled:tiny_text"}, "reads text"),
         ({"truth": "colr"}, "Did you mean colour"),
         ({"top": 0}, "top must be"),

@@ -10,7 +10,7 @@ import xarray as xr
 
 from dashboard.analyses.predictions import _quality
 from dashboard.errors import InputError
-from dashboard.figures import export, predictions
+from dashboard.figures import export, predictions, tasks
 from dashboard.figures.alternative import alt_text
 from tests.figures import samples
 
@@ -61,11 +61,11 @@ def test_mistakes_are_sorted_by_confidence_and_cells_find_their_pictures(answer)
 
 
 def test_words_about_one_picture(answer):
-    assert predictions.picture_words(answer, "p0") == "cat, with probability 0.900. Right."
-    assert "Wrong: it is cat, which has rank 2 (probability 0.300)" in predictions.picture_words(answer, "p1")
-    assert "no class of this network" in predictions.picture_words(answer, "p5")
+    assert predictions.words_about(answer, "p0") == "cat, with probability 0.900. Right."
+    assert "Wrong: it is cat, which has rank 2 (probability 0.300)" in predictions.words_about(answer, "p1")
+    assert "no class of this network" in predictions.words_about(answer, "p5")
     with pytest.raises(InputError):
-        predictions.picture_words(answer, "p9")
+        predictions.words_about(answer, "p9")
 
 
 def test_calibration_words_give_direction_and_error(answer):
@@ -110,8 +110,14 @@ def test_twin_is_compared_by_intervals(answer):
     assert "Training made the difference" in predictions.twin_words(answer, worse)
 
 
-def test_networks_that_choose_no_class_say_so_before_anything_is_computed():
+def test_networks_that_predict_nothing_say_so_before_anything_is_computed():
     net = samples.network()
-    assert predictions.why_not(net) == ""
-    assert "its output is mask" in predictions.why_not(net.assign_attrs(output="mask"))
-    assert "reads text" in predictions.why_not(net.assign_attrs(input_kind="text"))
+    assert tasks.why_not(net) == ""
+    assert tasks.why_not(net.assign_attrs(output="mask")) == ""
+    assert "its output is reconstruction" in tasks.why_not(net.assign_attrs(output="reconstruction"))
+
+
+def test_texts_are_called_texts(answer):
+    said = alt_text(answer.assign_attrs(stimulus_kind="text"))
+    assert "5 texts right" in said
+    assert "picture" not in said

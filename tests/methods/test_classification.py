@@ -107,3 +107,29 @@ def test_errors_of_angles_go_the_short_way():
 def test_what_does_not_fit_is_refused(wrong):
     with pytest.raises(InputError):
         wrong()
+
+
+def test_orientations_are_half_of_the_doubled_angle():
+    wanted = np.array([0.0, 30.0, 90.0, 179.0])
+    doubled = np.deg2rad(2 * wanted)
+    given = np.stack([np.cos(doubled), np.sin(doubled)], axis=1) * np.array([[0.1], [1], [2], [1]])
+    np.testing.assert_allclose(classification.orientations(given), wanted, atol=1e-9)
+
+
+def test_best_constant_angle_minimises_the_mean_error():
+    truth = np.array([1.0, 179.0, 178.0, 60.0])
+    angle, error = classification.best_constant_angle(truth)
+    every = [np.abs(classification.angle_errors(truth, a)).mean() for a in np.arange(0, 180, 0.1)]
+    assert error == pytest.approx(min(every))
+    assert angle in truth
+
+
+def test_mean_interval_has_the_width_that_the_central_limit_theorem_gives():
+    x = np.random.default_rng(0).normal(3, 2, 400)
+    mean, low, high = classification.mean_interval(x)
+    assert mean == pytest.approx(x.mean())
+    assert (high - low) / 2 == pytest.approx(1.96 * x.std() / 20, rel=0.08)
+    assert classification.mean_interval(x) == (mean, low, high)
+    assert np.isnan(classification.mean_interval([1.0])[1:]).all()
+    with pytest.raises(InputError):
+        classification.mean_interval([])

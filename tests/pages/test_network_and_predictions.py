@@ -24,8 +24,10 @@ def test_predictions_page_names_pictures_and_tells_how_good_it_is():
     ("query", "sentence"),
     [
         ({"stimuli": "gratings?orientations=2&phases=1"}, "how good it is cannot be told"),
-        ({"network": "bundled:objects_unet"}, "its output is mask"),
-        ({"network": "bundled:tiny_text"}, "reads text"),
+        ({"network": "bundled:objects_vae"}, "its output is reconstruction"),
+        ({"network": "bundled:objects_unet"}, "overlap with a mean IoU of"),
+        ({"network": "bundled:v1_decoder"}, "have no column of true orientations"),
+        ({"network": "bundled:v1_decoder", "stimuli": "gratings?phases=1"}, "is off by"),
         ({"stimuli": "objects?n=1"}, "All labelled stimuli are of one class, disc"),
         ({"truth": "colour"}, "cannot be told"),
     ],

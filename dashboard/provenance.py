@@ -159,6 +159,8 @@ def shown(text: str) -> str:
         parsed = reference.parse(text)
     except InputError:
         return text
+    if parsed.scheme == "upload":  # whoever knows the whole of it can open the pictures
+        return f"upload:{parsed.rest[:8]}…"
     options = {name: _base_name(value) for name, value in parsed.options.items()}
     name = f"{parsed.scheme}:{_base_name(parsed.rest)}" if parsed.scheme in ("folder", "zip") else parsed.name
     return str(reference.Reference(name, options))

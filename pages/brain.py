@@ -48,7 +48,7 @@ def choose() -> tuple[BrainSpec | None, str]:
                 default="correlation",
                 help="How two activation patterns are compared. Recordings published as RDMs keep their own.",
             )
-            reducer = choices.reducer()
+            reducer = choices.reducer(chosen.network)
             bootstrap = choices.number(
                 "bootstrap", "Bootstrap samples", 1000, low=2, high=10_000, help="More: steadier error bars."
             )

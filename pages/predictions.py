@@ -6,7 +6,7 @@ from dashboard import reference
 from dashboard.figures import tasks
 from dashboard.specs import PredictionsSpec
 from dashboard.ui import answers, choices, sidebar
-from dashboard.ui.predicted import classes, mask, orientation
+from dashboard.ui.predicted import classes, mask, orientation, own
 from dashboard.ui.predicted.shared import Shown
 from dashboard.ui.text import plain
 
@@ -52,6 +52,9 @@ def choose(task: str) -> tuple[PredictionsSpec | None, bool]:
                     high=50,
                     help="More bins: finer, but noisier calibration.",
                 )
+        if choices.reads(chosen.network) == "image":
+            own.drop_zone()
+    own.problem()
     spec = choices.build(
         PredictionsSpec,
         network=chosen.network,

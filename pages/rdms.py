@@ -18,10 +18,13 @@ def choose() -> tuple[RdmSpec | None, AreaRdmSpec | None, figure.Order, bool]:
     facts = choices.network_facts(chosen.network)
     st.title(f"Which stimuli do {plain(choices.title(facts, chosen.network))} and the brain tell apart?")
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        # The recordings were made with pictures, which a text network cannot be shown.
+        default = choices.by_kind("beside", chosen.network, {"image": "recording", "text": "nothing"})
         beside = choices.pick(
             "beside",
             "Beside the layers",
             ("recording", "nothing"),
+            default=default,
             help="recording: its areas stand beside the layers, and the network sees its pictures. "
             "nothing: the network sees the stimuli of the sidebar.",
         )
@@ -43,7 +46,7 @@ def choose() -> tuple[RdmSpec | None, AreaRdmSpec | None, figure.Order, bool]:
         )
         with st.popover("More", icon=":material/tune:", help="Layers and units."):
             layers = choices.layers(facts)
-            reducer = choices.reducer()
+            reducer = choices.reducer(chosen.network)
     stimuli = f"recording:{chosen.recording}" if beside == "recording" else chosen.stimuli
     spec = choices.build(
         RdmSpec, network=chosen.network, stimuli=stimuli, layers=layers, metric=metric, reducer=reducer

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 from dashboard.errors import InputError, caution, collect_cautions
 from dashboard.networks.files import inside_roots, shown_name, weight_file
 from dashboard.networks.layers import select
-from dashboard.networks.network import Entry, Layer, Network, TextInput
+from dashboard.networks.network import Entry, InputKind, Layer, Network, TextInput
 from dashboard.networks.reducers import REDUCERS, Reducer, reducer
-from dashboard.networks.schemes import SCHEMES, catalogue, identity
+from dashboard.networks.schemes import SCHEMES, catalogue, identity, input_kind
 from dashboard.reference import parse
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ __all__ = [
     "REDUCERS",
     "SCHEMES",
     "Entry",
+    "InputKind",
     "Layer",
     "Network",
     "Reducer",
@@ -47,6 +48,7 @@ __all__ = [
     "device",
     "forecast",
     "identity",
+    "input_kind",
     "inside_roots",
     "load",
     "reducer",

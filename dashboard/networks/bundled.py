@@ -6,12 +6,12 @@ import importlib
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import models
 from dashboard.errors import unknown
 from dashboard.networks import files
-from dashboard.networks.network import Entry, Opened, TextInput
+from dashboard.networks.network import Entry, InputKind, Opened, TextInput
 from dashboard.reference import Reference
 
 
@@ -30,6 +30,11 @@ def facts(ref: Reference) -> dict[str, Any]:
         "torch": version("torch"),
         "weights": None if "untrained" in ref.options else files.sha256(models.weights(name)),
     }
+
+
+def reads(ref: Reference) -> InputKind:
+    """Return what the card says that the network is shown."""
+    return cast(InputKind, models.card(_known(ref)).get("input", "image"))
 
 
 def open_network(ref: Reference) -> Opened:

@@ -126,6 +126,13 @@ def entries() -> Iterable[Entry]:
             yield Entry(str(Reference(f"hf:{folder.name}")), title, "hf", "file")
 
 
+def reads(ref: Reference) -> Kind:
+    """Return what the network is shown, from its settings; pictures where those were never fetched."""
+    folder = local_folder(ref) or hub.pin(ref.rest, ref.options.get("revision", "")).folder
+    config = _json(folder / "config.json", folder.name)
+    return TYPES.get(str(config.get("model_type")), "image")
+
+
 def open_network(ref: Reference) -> Opened:
     """Build the network and load its weights; fetch them first where the name is one of the Hub."""
     from dashboard.networks import hf_models

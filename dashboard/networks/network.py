@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from dashboard.errors import Caution
 
+InputKind = Literal["image", "text", "vector"]
+"""What a network is shown: pictures, texts, or the latent numbers of a generator."""
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -148,7 +151,7 @@ class Network:
     text: TextInput | None = None
 
     @property
-    def input_kind(self) -> Literal["image", "text", "vector"]:
+    def input_kind(self) -> InputKind:
         """What the network is shown: pictures, texts, or the latent numbers of a generator."""
         if self.text is not None:
             return "text"

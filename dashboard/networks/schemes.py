@@ -13,7 +13,7 @@ from typing import Any
 
 from dashboard.errors import InputError, unknown
 from dashboard.networks import bundled, hf, timm_zoo, zoo
-from dashboard.networks.network import Entry, Opened
+from dashboard.networks.network import Entry, InputKind, Opened
 from dashboard.networks.seeding import seeded
 from dashboard.reference import Reference, parse
 
@@ -36,19 +36,22 @@ class Scheme:
         Every network that can be opened here, without importing torch.
     options : tuple of str
         Options besides ``untrained`` and ``seed``.
+    reads : callable
+        From a reference to what its network is shown, without importing torch.
     """
 
     facts: Callable[[Reference], dict[str, Any]]
     open: Callable[[Reference], Opened]
     entries: Callable[[], Iterable[Entry]]
     options: tuple[str, ...] = ()
+    reads: Callable[[Reference], InputKind] = lambda _: "image"
 
 
 SCHEMES: dict[str, Scheme] = {
-    "bundled": Scheme(bundled.facts, bundled.open_network, bundled.entries),
+    "bundled": Scheme(bundled.facts, bundled.open_network, bundled.entries, reads=bundled.reads),
     "torchvision": Scheme(zoo.facts, zoo.open_network, zoo.entries, options=("weights", "classes")),
     "timm": Scheme(timm_zoo.facts, timm_zoo.open_network, timm_zoo.entries, options=("weights", "classes")),
-    "hf": Scheme(hf.facts, hf.open_network, hf.entries, options=("revision",)),
+    "hf": Scheme(hf.facts, hf.open_network, hf.entries, options=("revision",), reads=hf.reads),
 }
 """Every source of networks by the name that stands before the colon."""
 
@@ -91,6 +94,18 @@ def identity(reference: str) -> str:
         facts = {**facts, "untrained": ref.integer("seed", 0)}
     text = json.dumps({"scheme": ref.scheme, **facts}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def input_kind(reference: str) -> InputKind:
+    """Return what a network is shown, as far as its card or settings say without opening it.
+
+    Raises
+    ------
+    InputError
+        When the reference names nothing.
+    """
+    ref = parse(reference)
+    return scheme(ref).reads(ref)
 
 
 def catalogue() -> list[Entry]:

@@ -81,7 +81,8 @@ def load(ref: str) -> Stimuli:
     ----------
     ref : str
         ``gratings?…``, ``neuromatch-gratings?…``, ``objects?…``, ``digits?…``, ``sentences?…``,
-        ``latents?…``, ``folder:PATH``, ``zip:PATH``, ``recording:NAME`` or ``text:PATH?…``.
+        ``latents?…``, ``folder:PATH``, ``zip:PATH``, ``recording:NAME``, ``text:PATH?…``
+        or ``upload:DIGEST``.
 
     Raises
     ------
@@ -209,7 +210,7 @@ SOURCES: dict[str, Source] = {
     ),
     "folder": Source(
         title="Folder of pictures",
-        description="PNG, JPEG and GIF files of a folder; subfolders are categories.",
+        description="PNG, JPEG, GIF and WebP files of a folder; subfolders are categories.",
         example="folder:PATH",
         options=(),
         load=_later("dashboard.stimuli.files", "load_folder"),
@@ -218,7 +219,7 @@ SOURCES: dict[str, Source] = {
     ),
     "zip": Source(
         title="Zip of pictures",
-        description="PNG, JPEG and GIF files of a zip; its folders are categories.",
+        description="PNG, JPEG, GIF and WebP files of a zip; its folders are categories.",
         example="zip:PATH",
         options=(),
         load=_later("dashboard.stimuli.files", "load_zip"),
@@ -232,6 +233,14 @@ SOURCES: dict[str, Source] = {
         options=(),
         load=_later("dashboard.stimuli.recorded", "load_recorded"),
         identify=_later("dashboard.stimuli.recorded", "identify_recorded"),
+    ),
+    "upload": Source(
+        title="Uploaded pictures",
+        description="Pictures that were dropped on the Predictions page.",
+        example="upload:DIGEST",
+        options=(),
+        load=_later("dashboard.stimuli.uploads", "load_uploads"),
+        identify=_later("dashboard.stimuli.uploads", "identify_uploads"),
     ),
     "text": Source(
         title="Texts",

@@ -60,7 +60,7 @@ class Member:
 
 
 def load_folder(reference: Reference) -> Stimuli:
-    """Load ``folder:PATH``: the PNG, JPEG and GIF files in it, in natural order of their names.
+    """Load ``folder:PATH``: the PNG, JPEG, GIF and WebP files in it, in natural order of their names.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def load_folder(reference: Reference) -> Stimuli:
     reference.check_options(())
     root = find(reference.rest, "folder")
     members = [Member(path, _checked_reader(root / path)) for path in _folder_paths(root)]
-    return _stimuli(reference, members, f'the folder "{root.name}"', _folder_digest(root))
+    return stimuli_of(reference, members, f'the folder "{root.name}"', _folder_digest(root))
 
 
 def identify_folder(reference: Reference) -> str:
@@ -122,7 +122,7 @@ def _checked_reader(path: Path) -> Callable[[], bytes]:
 
 
 def load_zip(reference: Reference) -> Stimuli:
-    """Load ``zip:PATH``: the PNG, JPEG and GIF members, read in memory and never unpacked to disk.
+    """Load ``zip:PATH``: the PNG, JPEG, GIF and WebP members, read in memory and never unpacked to disk.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def load_zip(reference: Reference) -> Stimuli:
         return lambda: _read_member(archive, info, path.name, lock)
 
     paths = _pictures_of(list(infos), f'"{path.name}"')
-    return _stimuli(reference, [Member(p, reader(infos[p])) for p in paths], f'"{path.name}"', digest)
+    return stimuli_of(reference, [Member(p, reader(infos[p])) for p in paths], f'"{path.name}"', digest)
 
 
 def identify_zip(reference: Reference) -> str:
@@ -285,11 +285,11 @@ def _pictures_of(paths: list[str], title: str) -> list[str]:
         caution("files-left-out", f"Left out of {title}, because they are no pictures: {names}.")
     if not found or len(found) > MOST_PICTURES:
         message = f"{title[0].upper()}{title[1:]} holds {len(found) or 'no'} pictures."
-        raise InputError(message, f"Give 1 to {MOST_PICTURES:,} PNG, JPEG or GIF files.")
+        raise InputError(message, f"Give 1 to {MOST_PICTURES:,} PNG, JPEG, GIF or WebP files.")
     return found
 
 
-def _stimuli(reference: Reference, members: list[Member], title: str, digest: str) -> Stimuli:
+def stimuli_of(reference: Reference, members: list[Member], title: str, digest: str) -> Stimuli:
     """Make the set after looking at the header of every picture."""
     notes = {}
     for i, member in enumerate(members):

@@ -17,7 +17,7 @@ from dashboard.stimuli.sets import GREY
 VERSION = 1
 """Raised whenever the same file gives other pixels; part of the digest."""
 
-FORMATS = ("PNG", "JPEG", "GIF")
+FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
 SMALLEST_SIDE = 8
 MOST_PIXELS = 25_000_000
 MOST_BYTES = 100 * 2**20
@@ -43,7 +43,7 @@ def decode(data: bytes, name: str) -> np.ndarray:
     Parameters
     ----------
     data : bytes
-        Content of a PNG, JPEG or GIF file.
+        Content of a PNG, JPEG, GIF or WebP file.
     name : str
         Its name, for the sentence of an error.
 
@@ -68,7 +68,7 @@ def inspect(data: bytes, name: str) -> set[str]:
     Raises
     ------
     InputError
-        As `decode`; damage inside a JPEG or GIF shows only when it is decoded.
+        As `decode`; damage inside a JPEG, GIF or WebP shows only when it is decoded.
     """
     with _opened(data, name) as image:
         found = {code for code, test in _TESTS.items() if test(image)}
@@ -115,7 +115,7 @@ def _opened(data: bytes, name: str) -> Iterator[Image.Image]:
         message = f'"{name}" claims far more than {MOST_PIXELS // 10**6} million pixels.'
         raise InputError(message, "Save it smaller.") from error
     except Image.UnidentifiedImageError as error:
-        message = f'"{name}" is not a PNG, JPEG or GIF picture.'
+        message = f'"{name}" is not a PNG, JPEG, GIF or WebP picture.'
         raise InputError(message, "Save it as PNG.") from error
     except Exception as error:  # decoders raise a dozen kinds on damaged files
         _log.info("picture %s: %r", name, error)

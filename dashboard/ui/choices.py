@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import streamlit as st
 import xarray as xr
 
+from dashboard import networks
 from dashboard.errors import HomologError
 from dashboard.specs import NetworkSpec, RecordingSpec, Spec, StimuliSpec
 from dashboard.ui import answers
@@ -19,7 +20,8 @@ Answer = xr.Dataset
 
 REDUCERS = {
     "all": "every unit",
-    "spatial-mean": "mean over positions",
+    "spatial-mean": "mean over positions, or over the tokens of a text",
+    "cls": "the first token of a transformer",
     "subset?n=4096": "4,096 fixed random units",
     "projection?n=1024&centre": "1,024 random projections of the units less their mean",
 }
@@ -46,12 +48,44 @@ def number(key: str, label: str, value: int, *, low: int, high: int, help: str) 
     return int(chosen if chosen is not None else value)
 
 
-def reducer() -> str:
-    """Choose what is kept of each layer."""
+def reads(network: str) -> networks.InputKind:
+    """Return what a network is shown; pictures where that is not known yet."""
+    try:
+        return networks.input_kind(network)
+    except HomologError:  # the page says what is wrong where it asks its question
+        return "image"
+
+
+def by_kind(key: str, network: str, defaults: Mapping[str, str]) -> str:
+    """Return the default of a picker that depends on what the network is shown, and hold the picker to it.
+
+    A picker that still stands at the default of the other kind goes over to that of this one.
+
+    Parameters
+    ----------
+    key : str
+        Key of the picker, which is drawn next.
+    network : str
+    defaults : mapping
+        Default by kind; that of pictures where a kind has none.
+    """
+    defaults = {**dict.fromkeys(("image", "text", "vector"), defaults["image"]), **defaults}
+    kind = reads(network)
+    before = st.session_state.get(f"_{key}_kind", kind)
+    if before != kind and st.session_state.get(key) == defaults[before]:
+        st.session_state[key] = defaults[kind]
+    st.session_state[f"_{key}_kind"] = kind
+    return defaults[kind]
+
+
+def reducer(network: str) -> str:
+    """Choose what is kept of each layer; texts differ in length, so of them not every unit can be kept."""
+    default = by_kind("reducer", network, {"image": "all", "text": "spatial-mean"})
     return pick(
         "reducer",
         "Units of a layer",
         list(REDUCERS),
+        default=default,
         help="; ".join(f"{name}: {meaning}" for name, meaning in REDUCERS.items()) + ".",
     )
 

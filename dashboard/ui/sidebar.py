@@ -55,8 +55,7 @@ def draw() -> bool:
             "stimuli",
             "Stimuli",
             catalogue,
-            "What is shown to the network on the RDMs page. The Brain "
-            "page always uses the recording's own pictures.",
+            "What is shown to the network. The Brain page always uses the recording's own pictures.",
         )
         _stimuli_facts()
         _proposal()

@@ -71,3 +71,69 @@ def test_network_page_shows_states_of_recurrent_networks_only():
     assert "reset gate" in said
     assert "of the variance of the hidden state" in said
     assert "States" not in [tab.label for tab in opened("network.py", **OBJECTS).tabs]
+
+
+@pytest.fixture
+def sentences(homolog_home):  # noqa: F811
+    """Beginnings of sentences in the server's stimuli folder, with the number that their verb must have."""
+    from models.tiny_text import sentence
+
+    found = [sentence(i, seed=77) for i in range(24)]
+    folder = homolog_home / "stimuli"
+    folder.mkdir(exist_ok=True)
+    rows = [f'"{s.text}",{"plural" if s.plural else "singular"} verb' for s in found]
+    (folder / "sentences.csv").write_text("text,category\n" + "\n".join(rows) + "\n")
+    return {"network": "bundled:tiny_text", "stimuli": "text:sentences.csv"}
+
+
+def test_texts_are_listed_named_and_judged(sentences):
+    app = opened("predictions.py", **sentences)
+    said = words(app)
+    assert not app.exception
+    assert not app.error
+    assert "of 24 texts right: accuracy" in said
+    assert "24 texts · 2 categories" in said
+    listed = app.dataframe[0].value
+    assert list(listed.columns) == ["Text", "Prediction", "Verdict"]
+    assert len(listed) == 24
+
+
+def test_rdms_of_a_text_network_open_with_its_defaults(sentences):
+    app = opened("rdms.py", **sentences)
+    assert not app.exception
+    assert not app.error
+    assert app.selectbox(key="reducer").value == "spatial-mean"
+    assert app.selectbox(key="beside").value == "nothing"
+    app.selectbox(key="network").set_value("bundled:objects_cnn").run()
+    assert app.selectbox(key="reducer").value == "all"
+    assert app.selectbox(key="beside").value == "recording"
+
+
+def test_brain_page_says_that_a_text_network_cannot_see_pictures():
+    app = opened("brain.py", network="bundled:tiny_text", bootstrap="10")
+    assert not app.exception
+    assert app.selectbox(key="reducer").value == "spatial-mean"
+    assert "reads texts" in words(app)
+
+
+def test_an_upload_is_predicted_and_a_bad_file_in_it_is_named(homolog_home):  # noqa: F811
+    import io
+
+    from PIL import Image
+
+    from dashboard.stimuli import load, uploads
+
+    def png(pixels):
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, "PNG")
+        return file.getvalue()
+
+    shown = load("objects?n=2&seed=3")
+    given = [
+        (f"{name.partition('-')[0]} {k}.png", png(shown.picture(k))) for k, name in enumerate(shown.names)
+    ]
+    app = opened("predictions.py", network="bundled:objects_cnn", stimuli=uploads.keep(given, "s"))
+    assert not app.error
+    assert "of 2 pictures right" in words(app)
+    app = opened("predictions.py", stimuli=uploads.keep([*given, ("bad.png", b"<svg/>")], "s"))
+    assert '"bad.png" is not a PNG' in "\n".join(e.value for e in app.error).replace("\\", "")

@@ -71,7 +71,10 @@ class TestFolder:
 
     def test_a_bad_picture_is_named(self, folder):
         (folder / "page.png").write_bytes(b"<html>")
-        assert refusal(f"folder:{folder}") == '"page.png" is not a PNG, JPEG or GIF picture. Save it as PNG.'
+        assert (
+            refusal(f"folder:{folder}")
+            == '"page.png" is not a PNG, JPEG, GIF or WebP picture. Save it as PNG.'
+        )
 
     def test_files_beside_are_left_out_and_told(self, folder):
         (folder / "notes.txt").write_text("x")
@@ -100,7 +103,7 @@ class TestFolder:
         assert sentence.startswith('There is no folder "nowhere".')
         assert str(tmp_path) not in sentence
         assert refusal(f"folder:{tmp_path}") == (
-            f'The folder "{tmp_path.name}" holds no pictures. Give 1 to 20,000 PNG, JPEG or GIF files.'
+            f'The folder "{tmp_path.name}" holds no pictures. Give 1 to 20,000 PNG, JPEG, GIF or WebP files.'
         )
 
     def test_conversions_are_told_once(self, tmp_path, encode):
@@ -183,7 +186,7 @@ class TestZip:
 
     def test_svg_inside(self, tmp_path, pixels, encode):
         ref = make_zip(tmp_path / "bad.zip", [("a.png", encode(pixels)), ("b.svg", b"<svg/>")])
-        assert refusal(ref) == '"b.svg" is not a PNG, JPEG or GIF picture. Save it as PNG.'
+        assert refusal(ref) == '"b.svg" is not a PNG, JPEG, GIF or WebP picture. Save it as PNG.'
 
     def test_options_are_refused(self, tmp_path):
         assert refusal(f"zip:{tmp_path}/x.zip?size=3").startswith("There is no option of zip:")

@@ -139,7 +139,7 @@ class TestConversions:
 
 class TestBadFiles:
     def test_svg_html_and_tiff(self, pixels, encode):
-        sentence = '"a.png" is not a PNG, JPEG or GIF picture. Save it as PNG.'
+        sentence = '"a.png" is not a PNG, JPEG, GIF or WebP picture. Save it as PNG.'
         assert refusal(b"<svg xmlns='http://www.w3.org/2000/svg'><script/></svg>") == sentence
         assert refusal(b"<!doctype html><html><body>404</body></html>") == sentence
         assert refusal(encode(pixels, "TIFF")) == sentence

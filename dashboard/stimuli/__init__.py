@@ -192,7 +192,7 @@ SOURCES: dict[str, Source] = {
     ),
     "sentences": Source(
         title="Sentences",
-        description="Beginnings of sentences: must the verb that follows be singular or plural?",
+        description="Beginnings of sentences, and whether the verb that follows must be singular or plural.",
         example="sentences?n=240&seed=0",
         options=("n", "seed"),
         load=_later("dashboard.stimuli.sentences", "load_sentences"),

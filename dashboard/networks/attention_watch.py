@@ -247,7 +247,7 @@ class Watch(TorchFunctionMode):
         self.listener, self._kind = replace(listener, seen=seen), "mha"
         try:
             with self:
-                output, _ = _multi_head_body()(**{**given, "need_weights": False})
+                output, _ = _multi_head_body()(**{**given, **_dense(given), "need_weights": False})
         finally:
             self.listener, self._kind = listener, "sdpa"
         if not given.get("need_weights", True):
@@ -370,6 +370,17 @@ def _mixes_channels(weights: Tensor, value: Tensor, given: tuple[int, ...]) -> b
     _, tokens, width = given
     over_channels = weights.shape[-1] * weights.shape[1] == width and value.shape[-1] == tokens
     return over_channels and weights.shape[-1] != tokens
+
+
+def _dense(given: dict[str, Any]) -> dict[str, Tensor]:
+    """Return query, key and value without gaps in memory; what is one tensor stays one.
+
+    `nn.MultiheadAttention` hands over transposed views where batches come first, and their projection takes
+    twice the time of the fast path that a network takes when nobody watches.
+    """
+    query, key, value = given["query"], given["key"], given["value"]
+    dense = {id(tensor): tensor.contiguous() for tensor in (query, key, value)}
+    return {"query": dense[id(query)], "key": dense[id(key)], "value": dense[id(value)]}
 
 
 def _as_asked(weights: Tensor, given: dict[str, Any]) -> Tensor:

@@ -179,6 +179,10 @@ def overlay_chart(
     side : int
         Pixels of the drawing.
     """
+    return theme.style(_overlay(ds, stimulus, thumbnail, side), dark)
+
+
+def _overlay(ds: xr.Dataset, stimulus: str, thumbnail: np.ndarray | None, side: int) -> Any:
     import altair as alt
 
     k = row(ds, stimulus)
@@ -204,7 +208,7 @@ def overlay_chart(
         dash = [4, 3] if which == "predicted" else [1, 0]
         layers.append(base.mark_rule(color=CASING, strokeWidth=4, strokeCap="square", aria=False))
         layers.append(base.mark_rule(color=OUTLINES[which], strokeWidth=2, strokeDash=dash, aria=False))
-    return theme.style(alt.layer(*layers).properties(width=side, height=side), dark)
+    return alt.layer(*layers).properties(width=side, height=side)
 
 
 def outline(mask: np.ndarray) -> np.ndarray:
@@ -245,5 +249,8 @@ def _placed(pieces: np.ndarray, shape: tuple[int, ...], size: tuple[int, int]) -
 def main_chart(ds: xr.Dataset, width: int = 640) -> Any:
     """Draw for a file what sums the answer up: the histogram, or without truth the first outline."""
     if not labelled(ds):
-        return overlay_chart(ds, answers.names(ds, "stimulus")[0], side=min(width, 420))
+        import altair as alt
+
+        # Inside a row, because an export stretches a single view to the width of a column.
+        return theme.style(alt.hconcat(_overlay(ds, answers.names(ds, "stimulus")[0], None, min(width, 420))))
     return iou_chart(ds, width=width)

@@ -35,8 +35,8 @@ WAYS = (
         ":material/neurology:",
         "Compare a network with a brain",
         "Which layer is most like each area, with noise ceilings and error bars. Starts offline, with a "
-        "bundled network and a simulated V1.",
-        {},
+        "network that knows gratings and a simulated V1.",
+        {"network": "bundled:tilt_cnn", "stimuli": "gratings", "recording": "simulated-v1"},
     ),
     Way(
         "rdms.py",

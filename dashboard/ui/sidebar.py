@@ -16,7 +16,11 @@ from dashboard.ui.text import plain
 _PROPOSED = "stimuli_proposed"
 """Where the session keeps which stimuli were chosen for the reader, not by the reader."""
 
-DEFAULTS = {"network": "bundled:tilt_cnn", "stimuli": "gratings", "recording": "simulated-v1"}
+DEFAULTS = {"network": "bundled:objects_cnn", "stimuli": "objects", "recording": "simulated-v1"}
+"""What a first visit opens with: something to see on every page, offline."""
+
+PLAIN_STIMULI = "gratings"
+"""What a network is shown of which nobody said what it was made for."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ def _suit() -> None:
     """Choose the stimuli that the network was made for, unless the reader has chosen others."""
     state = st.session_state
     if state.get("stimuli") in (None, "", DEFAULTS["stimuli"], state.get(_PROPOSED)):
-        state[_PROPOSED] = state["stimuli"] = _suited() or DEFAULTS["stimuli"]
+        state[_PROPOSED] = state["stimuli"] = _suited() or PLAIN_STIMULI
 
 
 def _take(stimuli_reference: str) -> None:

@@ -93,7 +93,7 @@ def test_nothing_is_asked_of_the_internet(server, page):
 
 
 def test_a_cell_of_a_matrix_names_both_stimuli_and_can_be_pinned(server, page):
-    page.goto(f"{server.url}/rdms?layers=fc")
+    page.goto(f"{server.url}/rdms?network=bundled:tilt_cnn&layers=fc")
     canvas = page.locator("canvas[role=img]").first
     expect(canvas).to_be_visible(timeout=120_000)
     box = canvas.bounding_box()
@@ -108,7 +108,9 @@ def test_a_cell_of_a_matrix_names_both_stimuli_and_can_be_pinned(server, page):
     expect(readout).to_contain_text("Pinned")
 
 
-@pytest.mark.parametrize("path", ["", "brain?bootstrap=100", "rdms?layers=fc", "jobs"])
+@pytest.mark.parametrize(
+    "path", ["", "brain?bootstrap=100", "rdms?network=bundled:tilt_cnn&layers=fc", "jobs"]
+)
 def test_accessibility(server, page, path):
     from axe_playwright_python.sync_playwright import Axe
 

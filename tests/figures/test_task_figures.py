@@ -109,5 +109,7 @@ def test_answers_can_be_exported_and_compared_with_a_twin(which, request):
     assert len(export.export("png", answer)) > 2000
     assert "overlap" in tasks.module(answer).twin_words(answer, answer)
     bare = answer.assign_attrs(n_labelled=0)
+    drawn = tasks.main_chart(bare).to_dict()
+    assert which == "angles" or "hconcat" in drawn  # a picture must not be stretched to the column
     assert "cannot be told" in alt_text(bare)
     assert len(export.export("png", bare)) > 2000

@@ -94,7 +94,7 @@ def test_texts_are_listed_named_and_judged(sentences):
     assert "of 24 texts right: accuracy" in said
     assert "24 texts · 2 categories" in said
     listed = app.dataframe[0].value
-    assert list(listed.columns) == ["Text", "Prediction", "Verdict"]
+    assert list(listed.columns) == ["Prediction", "Verdict", "Text"]
     assert len(listed) == 24
 
 

@@ -119,3 +119,22 @@ def test_markup_in_a_link_shows_as_text():
     app = opened("brain.py", network="<b>bold</b>")
     assert not app.exception
     assert all("<b>" not in e.value for e in (*app.title, *app.error))
+
+
+def test_a_first_visit_opens_every_page_with_something_to_see():
+    """Without a link: pictures that are named and judged, and a profile of layers."""
+    said = words(opened("predictions.py"))
+    assert "of 240 pictures right" in said
+    app = opened("brain.py", bootstrap="50")
+    assert app.selectbox(key="network").value == "bundled:objects_cnn"
+    assert "Simulated:" in words(app)
+
+
+def test_home_leads_to_the_network_that_knows_gratings_and_simulated_v1():
+    from dashboard.ui.home import WAYS
+
+    query = WAYS[0].query
+    assert (query["network"], query["recording"]) == ("bundled:tilt_cnn", "simulated-v1")
+    app = opened(WAYS[0].page, **query, bootstrap="50")
+    assert not app.error
+    assert "pool comes closest" in words(app)

@@ -41,7 +41,7 @@ def test_a_link_to_a_network_alone_shows_what_it_was_made_for():
 
 def test_choosing_networks_brings_their_stimuli_along():
     app = opened()
-    assert app.selectbox("stimuli").value == "gratings"
+    assert app.selectbox("stimuli").value == "objects"
     for network, suited in (("tiny_text", "sentences"), ("objects_cnn", "objects"), ("tilt_cnn", "gratings")):
         app.selectbox("network").select(f"bundled:{network}").run()
         assert app.selectbox("stimuli").value == suited

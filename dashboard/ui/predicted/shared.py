@@ -142,9 +142,9 @@ def text_list(shown: Shown, tiles: Sequence[Tile], key: str, label: str) -> None
     """Draw texts in a table; a row that is selected is the chosen text."""
     table = pd.DataFrame(
         {
-            "Text": [shown.text(tile.name) for tile in tiles],
             "Prediction": [tile.caption for tile in tiles],
             **({"Verdict": [tile.state for tile in tiles]} if any(tile.state for tile in tiles) else {}),
+            "Text": [shown.text(tile.name) for tile in tiles],
         }
     )
 

@@ -61,7 +61,7 @@ def test_the_readers_own_choice_stays_and_the_partner_is_offered():
 
 def test_the_sidebar_counts_texts_as_texts():
     app = opened(network="bundled:tiny_text", stimuli="sentences?n=12")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while any(not job.over for job in jobs.engine().jobs()) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert "12 texts · 2 categories" in [caption.value for caption in app.run().caption]

@@ -168,7 +168,7 @@ def draw_training(answer: choices.Answer, spec: NetworkSpec) -> None:
     )
     panel.footer(found, question, lambda: figure.training_chart(found, width=190), name="training")
     if found.sizes["module"]:
-        st.subheader("Gradients while it was trained")
+        st.header("Gradients while it was trained")
         chart = figure.gradient_history_chart(found, dark=choices.dark())
         st.altair_chart(chart, key="gradients-of-epochs", theme=None, alt="Gradient norms by epoch")
         st.caption(
@@ -203,7 +203,7 @@ def draw_health(answer: choices.Answer) -> None:
     if broken:
         st.warning(plain(broken), icon=":material/warning:")
     dark = choices.dark()
-    st.subheader("Activations")
+    st.header("Activations")
     st.markdown(plain(health_figure.dead_words(found)))
     left, right = st.columns([2, 1])
     words = health_figure.dead_words(found)
@@ -215,7 +215,7 @@ def draw_health(answer: choices.Answer) -> None:
     )
     right.altair_chart(health_figure.dead_chart(found, dark=dark), key="dead", theme=None, alt=words)
     panel.footer(found, question, lambda: health_figure.activation_chart(found, width=330), name="health")
-    st.subheader("Gradients")
+    st.header("Gradients")
     st.markdown(plain(health_figure.gradient_words(found)))
     chart = health_figure.gradient_chart(found, dark=dark)
     st.altair_chart(chart, key="gradients", theme=None, alt=health_figure.gradient_words(found))
@@ -226,7 +226,7 @@ def draw_health(answer: choices.Answer) -> None:
         )
     )
     panel.footer(found, question, lambda: health_figure.gradient_chart(found, width=420), name="gradients")
-    st.subheader("Weights")
+    st.header("Weights")
     chart = health_figure.weight_chart(found, dark=dark)
     st.altair_chart(chart, key="weights", theme=None, alt="Distribution of weights by module")
     panel.footer(found, question, lambda: health_figure.weight_chart(found, width=420), name="weights")

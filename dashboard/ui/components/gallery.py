@@ -19,7 +19,7 @@ _HERE = Path(__file__).parent
 
 _mount = st.components.v2.component(
     "homolog_gallery",
-    html='<div class="gallery" role="listbox"></div>',
+    html='<div class="gallery" role="listbox" aria-label="Pictures to choose from"></div>',
     css=(_HERE / "gallery.css").read_text("utf-8"),
     js=(_HERE / "gallery.js").read_text("utf-8"),
 )

@@ -193,7 +193,7 @@ class Reading:
 
     def __call__(self, batch: Tensor) -> tuple[list[Record], Tensor]:
         """Run the network on (batch, *network.input_shape) and return records and output."""
-        _refuse_too_much(self.network, self.keep, len(batch))
+        refuse_too_much(self.network, self.keep, batch)
         with self._lock:
             self._records = []
             with torch.inference_mode(), capture._exact(self.where), self._watch.on(len(batch)):
@@ -240,7 +240,7 @@ def reading(
     Raises
     ------
     InputError
-        When a batch would keep more than ``keep.most_bytes``.
+        When a batch would keep more than ``keep.most_bytes``, or a map has no such query.
     """
     read = Reading(network, keep or Keep(), where or capture.device())
     try:
@@ -305,18 +305,33 @@ def _value_norms(call: Call, matrix: Tensor) -> Tensor:
     return norms
 
 
-def _refuse_too_much(network: Network, keep: Keep, batch: int) -> None:
-    if keep.rows is not None and keep.weights and not keep.vectors:
-        return
-    size = forecast(network, keep).bytes * batch
+def refuse_too_much(network: Network, keep: Keep, batch: Tensor) -> None:
+    """Refuse what would not fit into memory, or asks for queries that are not there."""
+    if keep.weights and keep.rows is not None and not keep.vectors and not any(keep.rows):
+        return  # the first row of every map is always there and small
+    maps = _asked(network, keep)
+    if network.text is not None:  # the survey is of the longest text
+        n = batch.shape[-1]
+        maps = [dataclasses.replace(f, queries=min(f.queries, n), keys=min(f.keys, n)) for f in maps]
+    for found in maps:
+        if found.windows == 1 and max(keep.rows or (0,)) >= found.queries:
+            message = (
+                f"{found.layer} has {found.queries} queries, so there is no query {max(keep.rows or ())}."
+            )
+            raise InputError(message, "Queries are counted from 0; choose another, or leave the layer out.")
+    size = len(batch) * sum(map(keep.bytes, maps))
     if size > keep.most_bytes:
         message = (
-            f"The attention maps of {batch} stimuli would take {size / 1e9:.2g} GB, "
+            f"The attention maps of {len(batch)} stimuli would take {size / 1e9:.2g} GB, "
             f"and {keep.most_bytes / 1e9:.2g} GB are allowed."
         )
         raise InputError(
             message, "Choose fewer stimuli or layers, the rows of one token, or the mean of heads."
         )
+
+
+def _asked(network: Network, keep: Keep) -> list[Found]:
+    return [f for f in survey(network).maps if not keep.layers or f.layer in keep.layers]
 
 
 # --- what there is to read -------------------------------------------------------------------------
@@ -503,6 +518,6 @@ class Forecast:
 def forecast(network: Network, keep: Keep | None = None, n_stimuli: int = 1) -> Forecast:
     """Tell how much memory a reading takes, before it runs; for texts, as if all were of the longest."""
     keep = keep or Keep()
-    maps = [f for f in survey(network).maps if not keep.layers or f.layer in keep.layers]
+    maps = _asked(network, keep)
     largest = max((4 * f.windows * f.heads * f.queries * f.keys for f in maps), default=0)
     return Forecast(n_stimuli * sum(map(keep.bytes, maps)), largest, len(maps))

@@ -104,7 +104,7 @@ def gradients(
     """
     where = where or capture.device()
     keep = Keep(layers=tuple(layers), most_bytes=attention.MOST_BYTES)
-    attention._refuse_too_much(network, keep, len(batch))
+    attention.refuse_too_much(network, keep, batch)
     module = capture.private(network.module, where)
     maps: dict[str, Tensor] = {}
     records: list[Record] = []

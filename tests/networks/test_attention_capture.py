@@ -471,6 +471,26 @@ def test_too_much_is_refused_before_anything_runs(small):
         reading(pictures(2, 3, 32, 32))
 
 
+def test_a_query_that_is_not_there_is_refused(small):
+    with (
+        attention.reading(small, Keep.queries((17,)), CPU) as reading,
+        pytest.raises(
+            InputError, match="encoder_layer_0.self_attention has 17 queries, so there is no query 17"
+        ),
+    ):
+        reading(pictures(1, 3, 32, 32))
+
+
+def test_short_texts_need_no_room_for_long_ones():
+    network = networks.load("bundled:tiny_text")
+    batch = network.prepare(["the dogs"])[:, :3]
+    kept = 4 * 4 * 4 * 3 * 3
+    assert kept < attention.forecast(network).bytes
+    assert len(read(network, batch, Keep(most_bytes=kept))) == 4
+    with pytest.raises(InputError, match="would take"):
+        read(network, batch, Keep(most_bytes=kept - 1))
+
+
 @pytest.mark.parametrize("reference", ["bundled:objects_vit", "torchvision", "gpt2"])
 def test_lengths_of_values_add_up_to_what_the_layer_gives(reference, small):
     """‖value · W_O‖ of one head and key, from the projection that the network really uses."""

@@ -6,7 +6,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("rdm", "bootstrap", "extraction", "attention", "command", "page", "store_kills", "occlusion")
+NAMES = (
+    "rdm",
+    "bootstrap",
+    "extraction",
+    "attention",
+    "attribution",
+    "command",
+    "page",
+    "store_kills",
+    "occlusion",
+)
 
 
 def main() -> int:

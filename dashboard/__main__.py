@@ -33,12 +33,26 @@ OPTION_HELP = {
     "reducer": "what is kept of each layer: all, spatial-mean, subset?n=4096 or projection?n=1024",
     "resample": "what the bootstrap draws again: stimuli, subjects, both, or dual (both, corrected)",
     "bootstrap": "number of bootstrap samples",
+    "items": "names of stimuli, separated by commas (default: the first)",
+    "method": "attribution method, such as integrated-gradients, grad-cam, occlusion or shapley",
+    "target": "what is explained: top, true, a class, CLASS - CLASS for a difference, or LAYER:UNIT",
+    "score": "scale of the score of a class",
+    "baseline": "what stands for nothing there",
+    "background": "number of baselines for noise and samples",
+    "steps": "points on the way from the baseline (integrated gradients)",
+    "samples": "random draws of sampled methods",
+    "noise": "standard deviation of SmoothGrad's noise, as a share of the range of the input",
+    "segments": "what perturbation methods switch",
+    "pieces": "about how many segments for grid and slic",
+    "window": "side of the occluding window in pixels (0: an eighth of the picture)",
+    "layer": "layer that class activation maps read (default: the method's own choice)",
     "seed": "seed of the random numbers; the same seed gives the same bytes",
 }
 ANSWER_VERBS = {
     "describe": ("network", "layers, shapes and parameters of a network"),
     "rdm": ("rdm", "dissimilarity matrix of each layer"),
     "brain": ("brain", "similarity of each layer with each brain area"),
+    "attribute": ("attribution", "which parts of stimuli raise or lower a score of the network"),
 }
 
 

@@ -15,12 +15,25 @@ from typing import Any
 
 from dashboard import __version__, reference, specs
 from dashboard.errors import InputError
+from dashboard.methods.attribution import METHODS as ATTRIBUTIONS
 from dashboard.specs import Spec
 
-PACKAGES = ("numpy", "scipy", "xarray", "zarr", "torch", "torchvision", "safetensors", "pillow", "dask")
+PACKAGES = (
+    "numpy",
+    "scipy",
+    "xarray",
+    "zarr",
+    "torch",
+    "torchvision",
+    "safetensors",
+    "pillow",
+    "dask",
+    "captum",
+    "shap",
+)
 """Packages that take part in numbers; a record tells their versions."""
 
-VERBS = {"network": "describe", "rdm": "rdm", "brain": "brain"}
+VERBS = {"network": "describe", "rdm": "rdm", "brain": "brain", "attribution": "attribute"}
 """Kinds of spec with a verb of their own on the command line; all others are run from a file."""
 
 LABELS = {
@@ -37,6 +50,8 @@ LABELS = {
     "costs": "Costs of layers",
     "health": "Health",
     "recurrent": "Gates and states",
+    "attribution": "Attributions",
+    "attribution-methods": "Attribution methods",
 }
 """What an answer of each kind is called in a list."""
 
@@ -255,6 +270,40 @@ def _recurrent_text(spec: Any) -> str:
 
 METHODS: dict[str, Callable[[Any], str]] = {
     "recurrent": _recurrent_text,
+def _attribution_text(spec: Any) -> str:
+    entry = ATTRIBUTIONS.get(spec.method)
+    if entry is None:
+        return ""
+    used = {
+        "steps": f"{spec.steps} steps",
+        "samples": f"{spec.samples} samples",
+        "seed": f"seed {spec.seed}",
+        "layer": f"layer {spec.layer}" if spec.layer else "",
+        "segments": f"segments: {spec.segments}",
+    }
+    settings = ", ".join(used[name] for name in entry.settings if used.get(name))
+    baseline = f" against {_baseline(spec)}" if "baseline" in entry.settings else ""
+    target = {"top": "the likeliest class", "true": "the true class"}.get(spec.target, spec.target)
+    which = f"{len(spec.items)} stimuli" if len(spec.items) > 1 else "one stimulus"
+    return (
+        f"The {spec.score} of {target} of {shown(spec.network)} was attributed to the parts of {which} of "
+        f"{shown(spec.stimuli)} by {entry.label} ({entry.source}){baseline}"
+        f"{f' ({settings})' if settings else ''}."
+    )
+
+
+def _baseline(spec: Any) -> str:
+    return {
+        "black": "a black picture",
+        "mean": "a picture of the set's mean colour (of texts: neutral tokens)",
+        "blur": "a blurred copy",
+        "noise": f"{spec.background} pictures of uniform noise",
+        "samples": f"{spec.background} other stimuli of the set",
+    }[spec.baseline]
+
+
+METHODS: dict[str, Callable[[Any], str]] = {
+    "attribution": _attribution_text,
     "rdm": _rdm_text,
     "area-rdm": _area_rdm_text,
     "brain": _brain_text,

@@ -26,6 +26,9 @@ Measure = Literal[
 Resample = Literal["stimuli", "subjects", "both", "dual"]
 MapMethod = Literal["classical", "metric"]
 Source = Literal["network", "stimuli", "recording"]
+Explains = Literal["logit", "probability"]
+Baseline = Literal["black", "mean", "blur", "noise", "samples"]
+Segments = Literal["auto", "grid", "slic", "patches"]
 
 KINDS: dict[str, type[Spec]] = {}
 """Every kind of spec by name; filled as the classes below are defined."""
@@ -349,3 +352,54 @@ class RecurrentSpec(Spec):
     stimuli: str = _source("stimuli")
     layer: str = ""
     metric: Metric = "correlation"
+class AttributionSpec(Spec):
+    """Which parts of a stimulus raise or lower a score of the network?"""
+
+    kind: ClassVar[str] = "attribution"
+    network: str = _source("network")
+    stimuli: str = _source("stimuli")
+    items: tuple[str, ...] = ()
+    method: str = "integrated-gradients"
+    target: str = "top"
+    score: Explains = "logit"
+    baseline: Baseline = "mean"
+    background: int = 10
+    steps: int = 50
+    samples: int = 50
+    noise: float = 0.15
+    segments: Segments = "auto"
+    pieces: int = 50
+    window: int = 0
+    layer: str = ""
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttributionMethodsSpec(Spec):
+    """Which attribution methods work on this network and target, and what does a forward pass cost?"""
+
+    kind: ClassVar[str] = "attribution-methods"
+    network: str = _source("network")
+    stimuli: str = _source("stimuli")
+    item: str = ""
+    target: str = "top"
+    score: Explains = "logit"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrustSpec(Spec):
+    """How far can this map be trusted?"""
+
+    kind: ClassVar[str] = "trust"
+    attribution: AttributionSpec
+    seeds: int = 5
+    noise: float = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttributionSetSpec(Spec):
+    """Where does attribution fall over a whole set of stimuli?"""
+
+    kind: ClassVar[str] = "attribution-set"
+    attribution: AttributionSpec
+    n: int = 60

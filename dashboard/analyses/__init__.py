@@ -60,6 +60,8 @@ ANALYSES: dict[str, Analysis] = {
     "costs": Analysis("network", "costs", 1),
     "health": Analysis("health", "health", 1, lane="long"),
     "recurrent": Analysis("recurrent", "states", 1, lane="long"),
+    "attribution": Analysis("attribution", "attribution", 1, lane="long"),
+    "attribution-methods": Analysis("attribution", "methods", 1),
 }
 """Kind of spec -> its analysis. Adding one is a function and a line here."""
 

@@ -153,11 +153,12 @@ def _positions(values: np.ndarray, classes: Sequence[str]) -> np.ndarray:
     if values.dtype.kind in "biu" or (values.dtype.kind == "f" and (np.mod(values, 1) == 0).all()):
         whole = values.astype(np.int64)
         return np.where((whole >= 0) & (whole < len(classes)), whole, NO_TRUTH)
-    place = {_folded(name): k for k, name in enumerate(classes)}
-    return np.array([place.get(_folded(str(v)), NO_TRUTH) for v in values], dtype=np.int64)
+    place = {folded(name): k for k, name in enumerate(classes)}
+    return np.array([place.get(folded(str(v)), NO_TRUTH) for v in values], dtype=np.int64)
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
+    """Return a name without what does not tell names apart: case, blanks, hyphens, underscores."""
     return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())
 
 

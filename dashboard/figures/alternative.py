@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dashboard.errors import listing
-from dashboard.figures import answers, brain, health, network, rdms, recurrent, tasks, theme
+from dashboard.figures import answers, attribution, brain, health, network, rdms, recurrent, tasks, theme
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,6 +100,7 @@ ALTERNATIVES: dict[str, Callable[[xr.Dataset], str]] = {
     "costs": network.costs_words,
     "health": health.alt,
     "recurrent": recurrent.alt,
+    "attribution": attribution.alt,
 }
 """Words by kind of answer."""
 

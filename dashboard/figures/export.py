@@ -128,8 +128,16 @@ def _health_table(ds: xr.Dataset) -> pd.DataFrame:
 
 def _recurrent_table(ds: xr.Dataset) -> pd.DataFrame:
     from dashboard.figures.recurrent import table
+def _attribution_table(ds: xr.Dataset) -> pd.DataFrame:
+    from dashboard.figures.attribution import table
 
     return table(ds)
+
+
+def _refusal_table(ds: xr.Dataset) -> pd.DataFrame:
+    from dashboard.figures.attribution import refusal_table
+
+    return refusal_table(ds)
 
 
 TABLES: dict[str, Callable[[xr.Dataset], pd.DataFrame]] = {
@@ -145,6 +153,8 @@ TABLES: dict[str, Callable[[xr.Dataset], pd.DataFrame]] = {
     "costs": _costs_table,
     "health": _health_table,
     "recurrent": _recurrent_table,
+    "attribution": _attribution_table,
+    "attribution-methods": _refusal_table,
 }
 """Tidy table by kind of answer."""
 
@@ -253,6 +263,10 @@ def _states(ds: xr.Dataset, width: int) -> Any:
     from dashboard.figures.recurrent import states_chart
 
     return states_chart(ds, width=max(90, (width - 170) // 3))
+def _attribution(ds: xr.Dataset, width: int) -> Any:
+    from dashboard.figures.attribution import all_items_chart
+
+    return all_items_chart(ds, width)
 
 
 FIGURES: dict[str, Callable[[xr.Dataset, int], Any]] = {
@@ -266,6 +280,7 @@ FIGURES: dict[str, Callable[[xr.Dataset, int], Any]] = {
     "training": _training,
     "health": _health,
     "recurrent": _states,
+    "attribution": _attribution,
 }
 """Figure by kind of answer, for when none is given: a function of the answer and a width in pixels."""
 

@@ -268,8 +268,6 @@ def _recurrent_text(spec: Any) -> str:
     )
 
 
-METHODS: dict[str, Callable[[Any], str]] = {
-    "recurrent": _recurrent_text,
 def _attribution_text(spec: Any) -> str:
     entry = ATTRIBUTIONS.get(spec.method)
     if entry is None:
@@ -303,6 +301,7 @@ def _baseline(spec: Any) -> str:
 
 
 METHODS: dict[str, Callable[[Any], str]] = {
+    "recurrent": _recurrent_text,
     "attribution": _attribution_text,
     "rdm": _rdm_text,
     "area-rdm": _area_rdm_text,

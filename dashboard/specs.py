@@ -352,6 +352,9 @@ class RecurrentSpec(Spec):
     stimuli: str = _source("stimuli")
     layer: str = ""
     metric: Metric = "correlation"
+
+
+@dataclass(frozen=True, kw_only=True)
 class AttributionSpec(Spec):
     """Which parts of a stimulus raise or lower a score of the network?"""
 

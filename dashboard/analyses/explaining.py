@@ -9,7 +9,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -187,7 +187,7 @@ def _picture(
     own = shown.picture(place)
     others = baseline_pictures(shown, place, spec)
     inputs, baselines = network.prepare([own]), network.prepare(others)
-    kind = "image" if inputs.dim() == 4 else "table"
+    kind: Literal["image", "table"] = "image" if inputs.dim() == 4 else "table"
     grid, prefix = patch_grid(network.layers) if kind == "image" else (None, 0)
     explained = Explained(
         module=module,

@@ -123,7 +123,7 @@ def signed(ds: xr.Dataset) -> bool:
 
 
 def picture(ds: xr.Dataset, item: str = "", which: str = "picture") -> np.ndarray | None:
-    """Return the picture of a stimulus, or its ``baseline_picture``, (height, width, 3) uint8; None of texts."""
+    """Return the picture of a stimulus or its baseline, (height, width, 3) uint8; None of texts."""
     if which not in ds:
         return None
     return ds[which].to_numpy()[row(ds, item)]
@@ -268,7 +268,7 @@ def alt(ds: xr.Dataset) -> str:
 
 
 def agreement(maps: Sequence[xr.Dataset], item: str = "") -> np.ndarray:
-    """Return the Spearman rank correlation of |values| between maps, (n, n) float64; 0 with a constant map."""
+    """Return the Spearman rank correlation of |values| between maps, (n, n); 0 with a constant map."""
     from scipy.stats import rankdata
 
     ranks = np.stack([rankdata(np.abs(ds["map"].to_numpy()[row(ds, item)].ravel())) for ds in maps])

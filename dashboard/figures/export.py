@@ -128,6 +128,10 @@ def _health_table(ds: xr.Dataset) -> pd.DataFrame:
 
 def _recurrent_table(ds: xr.Dataset) -> pd.DataFrame:
     from dashboard.figures.recurrent import table
+
+    return table(ds)
+
+
 def _attribution_table(ds: xr.Dataset) -> pd.DataFrame:
     from dashboard.figures.attribution import table
 
@@ -263,6 +267,8 @@ def _states(ds: xr.Dataset, width: int) -> Any:
     from dashboard.figures.recurrent import states_chart
 
     return states_chart(ds, width=max(90, (width - 170) // 3))
+
+
 def _attribution(ds: xr.Dataset, width: int) -> Any:
     from dashboard.figures.attribution import all_items_chart
 

@@ -96,7 +96,7 @@ def more() -> dict[str, Any]:
                 "score",
                 "Score",
                 ["logit", "probability"],
-                help="logit: evidence for the class itself. probability: also what speaks against the others.",
+                help="logit: evidence for the class itself. probability: evidence against others, too.",
             ),
             "background": choices.number(
                 "background",
@@ -345,7 +345,7 @@ def _classes(question: AttributionSpec, maps: Sequence[choices.Answer], known: c
             default=likely[:3],
             key="classes",
             max_selections=MOST_CLASSES,
-            help="One map for each, on one scale. A map that is alike for all classes does not tell why this one.",
+            help="One map for each, on one scale. Maps that are alike do not tell why this class.",
         )
     found = ask_all([spec.replace(target=name) for name in chosen], known, "classes")
     if len(found) > 1 or (found and len(chosen) == 1):
@@ -447,8 +447,8 @@ def _agreement(question: AttributionSpec, maps: Sequence[choices.Answer], known:
     st.altair_chart(chart, width="content", key="agreement", theme=None, alt=figure.agreement_words(maps))
     st.markdown(plain(figure.agreement_words(maps)))
     st.caption(
-        "Spearman rank correlation of |values| over the places of the picture. Methods that share a step, such "
-        "as the product with the picture, agree for that reason alone."
+        "Spearman rank correlation of |values| over the places of the picture. Methods that share a step, "
+        "such as the product with the picture, agree for that reason alone."
     )
 
 

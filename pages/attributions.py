@@ -12,8 +12,8 @@ from dashboard.ui.components.words import words_view
 from dashboard.ui.text import plain
 
 
-def choose() -> tuple[AttributionSpec | None, list[str], choices.Answer | None]:
-    """Draw the controls; return the question (without its method), the methods and what is known of them."""
+def choose() -> tuple[AttributionSpec | None, list[str], figure.Scaling, choices.Answer | None]:
+    """Draw the controls; return the question (without its method), methods, scale and what is known of them."""
     chosen = sidebar.current()
     facts = choices.network_facts(chosen.network)
     shown = choices.pictures(chosen.stimuli)
@@ -33,25 +33,29 @@ def choose() -> tuple[AttributionSpec | None, list[str], choices.Answer | None]:
         **settings,
     )
     if question is None:
-        return None, [], None
+        return None, [], "each", None
     about = answers.ask(attributing.about(question), height=420)
-    names = attributing.methods(about)
-    return question, names, about
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        names, scaling = attributing.methods(about), attributing.scaling()
+    return question, names, scaling, about
 
 
-def show(question: AttributionSpec, names: Sequence[str], about: choices.Answer) -> None:
+def show(
+    question: AttributionSpec, names: Sequence[str], scaling: figure.Scaling, about: choices.Answer
+) -> None:
     """Draw the maps of all methods side by side, what refuses, and the tabs."""
+    drawn = st.container()  # what is still being computed waits below what is there
     maps = attributing.ask_all([attributing.question_for(question, name) for name in names], about)
-    if maps:
-        st.markdown(f"**{plain(figure.verdict(maps))}**")
-        answers.cautions(*maps)
-        draw(maps)
-        for note in dict.fromkeys(note for answer in maps for note in figure.notes(answer)):
-            st.caption(plain(note))
-        spec = attributing.question_for(question, str(maps[0].attrs["method"]))
-        panel.footer(maps[0], spec, lambda: figure.main_chart(maps), name="attributions")
     attributing.refusals(about)
     if maps:
+        with drawn:
+            st.markdown(f"**{plain(figure.verdict(maps))}**")
+            answers.cautions(*maps)
+            draw(maps, scaling)
+            for note in figure.all_notes(maps):
+                st.caption(plain(note))
+            spec = attributing.question_for(question, str(maps[0].attrs["method"]))
+            panel.footer(maps[0], spec, lambda: figure.main_chart(maps), name="attributions")
         attributing.details(question, maps, about)
     choices.next_steps(
         ("predictions.py", "See how good the predictions are", ":material/label:"),
@@ -59,12 +63,11 @@ def show(question: AttributionSpec, names: Sequence[str], about: choices.Answer)
     )
 
 
-def draw(maps: Sequence[choices.Answer]) -> None:
+def draw(maps: Sequence[choices.Answer], scaling: figure.Scaling) -> None:
     """Draw the maps: over the picture, or as coloured words, or as bars."""
     kind = maps[0].attrs["input_kind"]
     words = figure.verdict(maps)
     if kind == "image":
-        scaling = attributing.scaling()
         overlay_view(figure.method_panels(maps, scaling=scaling), key="maps", label=words)
     elif kind == "text":
         words_view(figure.token_rows(maps), key="words", label=words)
@@ -74,6 +77,6 @@ def draw(maps: Sequence[choices.Answer]) -> None:
             st.altair_chart(chart, key=f"bars-{k}", theme=None, alt=figure.alt(answer))
 
 
-question, names, about = choose()
+question, names, scaling, about = choose()
 if question is not None and about is not None:
-    show(question, names, about)
+    show(question, names, scaling, about)

@@ -36,9 +36,9 @@ def attribution(spec: AttributionSpec) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        ``map`` (item, y, x), summed over the channels of the stimulus; of texts (item, token) and of tables
+        ``attribution`` (item, y, x), summed over the channels of the stimulus; of texts (item, token) and of tables
         (item, feature). With it per item ``score`` f(x), ``baseline_score`` (mean over the baselines),
-        ``total`` (what the map should sum to; not a number without such a promise), ``sum``, ``target``,
+        ``total`` (what the map should sum to; not a number without such a promise), ``summed``, ``target``,
         ``picture`` and ``baseline_picture`` (item, y, x, rgb) uint8, ``likeliest`` and ``probability``
         (item, rank); where they exist ``standard_error`` (like the map; summed over channels, which bounds
         it), ``channel_map`` (item, channel, y, x), ``segment`` (item, y, x; -1 is never switched) and
@@ -158,11 +158,11 @@ def _dataset(
     dims = {"image": ("y", "x"), "text": ("token",), "table": ("feature",)}[first.kind]
     maps = [_array(found.values, first.kind) for _, found, _ in rows]
     columns: dict[str, Any] = {
-        "map": (("item", *dims), _stacked(maps)),
+        "attribution": (("item", *dims), _stacked(maps)),
         "score": ("item", [levels[0] for *_, levels in rows]),
         "baseline_score": ("item", [levels[1] for *_, levels in rows]),
         "total": ("item", [np.nan if found.total is None else found.total for _, found, _ in rows]),
-        "sum": ("item", [float(m.sum()) for m in maps]),
+        "summed": ("item", [float(m.sum()) for m in maps]),
         "target": ("item", [asked.target.words for asked, *_ in rows]),
         "truth": ("item", [asked.truth for asked, *_ in rows]),
     }

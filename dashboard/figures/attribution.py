@@ -83,6 +83,12 @@ def notes(ds: xr.Dataset) -> list[str]:
     return found
 
 
+def all_notes(maps: Sequence[xr.Dataset]) -> list[str]:
+    """Return the sentences that must stand beside several maps, each with its method."""
+    found = [f"{label(ds)}: {note}" for ds in maps for note in notes(ds)]
+    return list(dict.fromkeys(found))
+
+
 def row(ds: xr.Dataset, item: str = "") -> int:
     """Return the position of a stimulus; of ``""`` the first.
 
@@ -103,7 +109,7 @@ def values(ds: xr.Dataset, item: str = "") -> np.ndarray:
     Of methods that switch segments, every place has the value of its whole segment.
     """
     k = row(ds, item)
-    found = ds["map"].to_numpy()[k]
+    found = ds["attribution"].to_numpy()[k]
     if "segment" in ds:
         number = ds["segment"].to_numpy()[k]
         whole = ds["segment_value"].to_numpy()[k]
@@ -139,7 +145,7 @@ def completeness(ds: xr.Dataset, item: str = "") -> tuple[float, float]:
     too small to judge.
     """
     k = row(ds, item)
-    total, summed = float(ds["total"].to_numpy()[k]), float(ds["sum"].to_numpy()[k])
+    total, summed = float(ds["total"].to_numpy()[k]), float(ds["summed"].to_numpy()[k])
     if not math.isfinite(total):
         return math.nan, math.nan
     size = abs(float(ds["score"].to_numpy()[k])) + abs(float(ds["baseline_score"].to_numpy()[k]))
@@ -153,7 +159,7 @@ def completeness_words(ds: xr.Dataset, item: str = "") -> tuple[str, str]:
     if math.isnan(error):
         return "", "Its values are not parts of the score and need not sum to anything."
     k = row(ds, item)
-    total, summed = (theme.three_digits(float(ds[name].to_numpy()[k])) for name in ("total", "sum"))
+    total, summed = (theme.three_digits(float(ds[name].to_numpy()[k])) for name in ("total", "summed"))
     if math.isinf(share):
         return "grey", f"The score changes by {total} only, too little to judge the sum ({summed})."
     level = "red" if share > RED else "amber" if share > AMBER else "good"
@@ -248,7 +254,7 @@ def short_targets(ds: xr.Dataset) -> list[str]:
 def tokens(ds: xr.Dataset, item: str = "") -> list[str]:
     """Return the words of a text, without what fills short texts up."""
     k = row(ds, item)
-    kept = np.isfinite(ds["map"].to_numpy()[k])
+    kept = np.isfinite(ds["attribution"].to_numpy()[k])
     return [str(w) for w, keep in zip(ds["word"].to_numpy()[k], kept, strict=True) if keep]
 
 
@@ -271,7 +277,7 @@ def agreement(maps: Sequence[xr.Dataset], item: str = "") -> np.ndarray:
     """Return the Spearman rank correlation of |values| between maps, (n, n); 0 with a constant map."""
     from scipy.stats import rankdata
 
-    ranks = np.stack([rankdata(np.abs(ds["map"].to_numpy()[row(ds, item)].ravel())) for ds in maps])
+    ranks = np.stack([rankdata(np.abs(ds["attribution"].to_numpy()[row(ds, item)].ravel())) for ds in maps])
     ranks = ranks - ranks.mean(axis=1, keepdims=True)
     norm = np.sqrt((ranks**2).sum(axis=1))
     safe = np.where(norm > 0, norm, 1.0)
@@ -295,7 +301,7 @@ def agreement_words(maps: Sequence[xr.Dataset], item: str = "") -> str:
 
 def sameness_words(maps: Sequence[xr.Dataset], titles: Sequence[str], item: str = "") -> str:
     """Say how alike maps of several classes or networks are to the first."""
-    if any(ds["map"].shape[1:] != maps[0]["map"].shape[1:] for ds in maps):
+    if any(ds["attribution"].shape[1:] != maps[0]["attribution"].shape[1:] for ds in maps):
         return "The maps have different resolutions."
     first = agreement(maps, item)[0, 1:]
     parts = [f"{title} {value:.2f}".replace("-", "−") for title, value in zip(titles[1:], first, strict=True)]
@@ -525,7 +531,7 @@ def parts(ds: xr.Dataset, item: str = "") -> pd.DataFrame:
         found = ds["segment_value"].to_numpy()[k]
         found = found[np.isfinite(found)]
         return pd.DataFrame({"name": [f"segment {n + 1}" for n in range(len(found))], "value": found})
-    array = ds["map"].to_numpy()[k]
+    array = ds["attribution"].to_numpy()[k]
     if kind == "image":
         rows, columns = np.indices(array.shape)
         names = [f"row {i + 1}, column {j + 1}" for i, j in zip(rows.ravel(), columns.ravel(), strict=True)]
@@ -542,10 +548,10 @@ def parts(ds: xr.Dataset, item: str = "") -> pd.DataFrame:
 
 def table(ds: xr.Dataset) -> pd.DataFrame:
     """Return one row per place (token, feature) of every stimulus: value, standard error, segment."""
-    names = [n for n in ("map", "standard_error", "segment", "word") if n in ds]
+    names = [n for n in ("attribution", "standard_error", "segment", "word") if n in ds]
     kept = ds[names].drop_attrs(deep=False) if hasattr(ds, "drop_attrs") else ds[names]
     frame = (
-        kept.to_dataframe().reset_index().rename(columns={"map": "value", "standard_error": "standard error"})
+        kept.to_dataframe().reset_index().rename(columns={"attribution": "value", "standard_error": "standard error"})
     )
     return frame[frame["value"].notna()].reset_index(drop=True)
 

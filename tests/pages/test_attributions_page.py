@@ -1,0 +1,58 @@
+"""What the page Attributions draws and says, and what it refuses in a sentence."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.pages.test_pages import homolog_home, opened, words  # noqa: F401 - one store for the module
+
+OBJECTS = {"network": "bundled:objects_cnn", "stimuli": "objects?n=24&seed=7"}
+
+
+def test_page_draws_maps_and_sums_them_up():
+    app = opened("attributions.py", **OBJECTS, items="heart-00006")
+    said = words(app)
+    assert not app.exception
+    assert not app.error
+    assert "takes heart-00006 for heart" in said
+    assert "The 3 methods" in said
+    assert app.query_params["items"] == "heart-00006"
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ({"target": "hart"}, "Did you mean heart"),
+        ({"network": "bundled:tiny_text"}, "reads texts"),
+        ({"network": "bundled:objects_vae"}, "does not choose between classes"),
+        ({"baseline": "samples", "background": "100"}, "larger than the set"),
+        ({"method": "guided-backprop", "network": "bundled:objects_vit"}, "Not drawn"),
+    ],
+)
+def test_page_says_what_cannot_be_drawn(query, sentence):
+    app = opened("attributions.py", **{**OBJECTS, **query})
+    assert not app.exception
+    assert sentence in words(app)
+
+
+@pytest.mark.parametrize(
+    ("about", "sentence"),
+    [
+        ("Classes", "Rank correlation of"),
+        ("Networks", "untrained"),
+        ("Agreement", "agree most"),
+        ("Numbers", "It sums to"),
+    ],
+)
+def test_tabs_open_from_the_link(about, sentence):
+    app = opened("attributions.py", **OBJECTS, about=about, method="integrated-gradients,saliency")
+    assert not app.exception
+    assert not app.error
+    assert sentence in words(app)
+
+
+def test_text_is_coloured_by_its_words():
+    app = opened("attributions.py", network="bundled:tiny_text", stimuli="sentences?n=6")
+    assert not app.exception
+    assert not app.error
+    assert "most for it" in words(app)

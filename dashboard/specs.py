@@ -387,22 +387,3 @@ class AttributionMethodsSpec(Spec):
     item: str = ""
     target: str = "top"
     score: Explains = "logit"
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrustSpec(Spec):
-    """How far can this map be trusted?"""
-
-    kind: ClassVar[str] = "trust"
-    attribution: AttributionSpec
-    seeds: int = 5
-    noise: float = 0.02
-
-
-@dataclass(frozen=True, kw_only=True)
-class AttributionSetSpec(Spec):
-    """Where does attribution fall over a whole set of stimuli?"""
-
-    kind: ClassVar[str] = "attribution-set"
-    attribution: AttributionSpec
-    n: int = 60

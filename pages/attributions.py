@@ -13,7 +13,7 @@ from dashboard.ui.text import plain
 
 
 def choose() -> tuple[AttributionSpec | None, list[str], figure.Scaling, choices.Answer | None]:
-    """Draw the controls; return the question (without its method), methods, scale and what is known of them."""
+    """Draw the controls; return the question but for its method, methods, scale and what works."""
     chosen = sidebar.current()
     facts = choices.network_facts(chosen.network)
     shown = choices.pictures(chosen.stimuli)

@@ -36,8 +36,8 @@ def attribution(spec: AttributionSpec) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        ``attribution`` (item, y, x), summed over the channels of the stimulus; of texts (item, token) and of tables
-        (item, feature). With it per item ``score`` f(x), ``baseline_score`` (mean over the baselines),
+        ``attribution`` (item, y, x), summed over channels; of texts (item, token), of tables
+        (item, feature). Per item ``score`` f(x), ``baseline_score`` (mean over the baselines),
         ``total`` (what the map should sum to; not a number without such a promise), ``summed``, ``target``,
         ``picture`` and ``baseline_picture`` (item, y, x, rgb) uint8, ``likeliest`` and ``probability``
         (item, rank); where they exist ``standard_error`` (like the map; summed over channels, which bounds

@@ -551,7 +551,9 @@ def table(ds: xr.Dataset) -> pd.DataFrame:
     names = [n for n in ("attribution", "standard_error", "segment", "word") if n in ds]
     kept = ds[names].drop_attrs(deep=False) if hasattr(ds, "drop_attrs") else ds[names]
     frame = (
-        kept.to_dataframe().reset_index().rename(columns={"attribution": "value", "standard_error": "standard error"})
+        kept.to_dataframe()
+        .reset_index()
+        .rename(columns={"attribution": "value", "standard_error": "standard error"})
     )
     return frame[frame["value"].notna()].reset_index(drop=True)
 

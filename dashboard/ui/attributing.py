@@ -61,9 +61,11 @@ def target(network: str, stimuli: str, name: str) -> str:
     """Choose what is explained: a class, a difference of two, or a unit."""
     plainly = answers.peek(AttributionMethodsSpec(network=network, stimuli=stimuli, item=name))
     classes = figure.classes(plainly) if plainly is not None else []
+    # What a link names need not be a class: it is an option like any other.
+    asked = st.session_state.get("target") or st.query_params.get("target")
     found = st.selectbox(
         "Target",
-        ["top", "true", *classes],
+        list(dict.fromkeys(["top", "true", *classes, *([str(asked)] if asked else [])])),
         key="target",
         bind="query-params",
         accept_new_options=True,

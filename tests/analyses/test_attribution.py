@@ -66,9 +66,7 @@ def test_probability_is_explained_on_its_own_scale():
 
 
 def test_same_question_gives_the_same_bytes():
-    one, two = (
-        (explaining._kept.clear(), ask(method="smoothgrad", samples=4, seed=3))[1] for _ in range(2)
-    )
+    one, two = ((explaining._kept.clear(), ask(method="smoothgrad", samples=4, seed=3))[1] for _ in range(2))
     assert one.attribution.values.tobytes() == two.attribution.values.tobytes()
 
 

@@ -25,7 +25,7 @@ def test_page_draws_maps_and_sums_them_up():
         ({"target": "hart"}, "Did you mean heart"),
         ({"network": "bundled:tiny_text"}, "reads texts"),
         ({"network": "bundled:objects_vae"}, "does not choose between classes"),
-        ({"baseline": "samples", "background": "100"}, "larger than the set"),
+        ({"baseline": "samples", "background": "100", "method": "input-x-gradient"}, "larger than the set"),
         ({"method": "guided-backprop", "network": "bundled:objects_vit"}, "Not drawn"),
     ],
 )

@@ -52,6 +52,10 @@ LABELS = {
     "recurrent": "Gates and states",
     "attribution": "Attributions",
     "attribution-methods": "Attribution methods",
+    "latents": "Latent numbers",
+    "traversal": "Latent traversal",
+    "versus": "Two networks",
+    "walk": "Walk between latents",
 }
 """What an answer of each kind is called in a list."""
 

@@ -387,3 +387,46 @@ class AttributionMethodsSpec(Spec):
     item: str = ""
     target: str = "top"
     score: Explains = "logit"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatentsSpec(Spec):
+    """How well does an autoencoder draw the stimuli again, and what do its latent numbers carry?"""
+
+    kind: ClassVar[str] = "latents"
+    network: str = _source("network")
+    stimuli: str = _source("stimuli")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TraversalSpec(Spec):
+    """What does the decoder draw when one latent number after the other is turned?"""
+
+    kind: ClassVar[str] = "traversal"
+    network: str = _source("network")
+    stimuli: str = _source("stimuli")
+    stimulus: str = ""
+    base: tuple[str, ...] = ()
+    steps: int = 9
+    span: float = 3.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersusSpec(Spec):
+    """In what do two networks differ: card, layers, weights, training?"""
+
+    kind: ClassVar[str] = "versus"
+    network: str = _source("network")
+    second: str = _source("network")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WalkSpec(Spec):
+    """What does a generator draw between two latent points, and what from random ones?"""
+
+    kind: ClassVar[str] = "walk"
+    network: str = _source("network")
+    first: int = 0
+    last: int = 1
+    steps: int = 9
+    samples: int = 48

@@ -5,11 +5,21 @@ from functools import partial
 
 import streamlit as st
 
-from dashboard.figures import health as health_figure
 from dashboard.figures import network as figure
 from dashboard.figures.alternative import alt_text
-from dashboard.specs import CostsSpec, HealthSpec, NetworkSpec, TrainingSpec
-from dashboard.ui import answers, choices, network_states, panel, sidebar
+from dashboard.specs import CostsSpec, NetworkSpec
+from dashboard.ui import (
+    answers,
+    choices,
+    network_latents,
+    network_masks,
+    network_states,
+    network_training,
+    network_versus,
+    network_walk,
+    panel,
+    sidebar,
+)
 from dashboard.ui.components.flow import flow_view
 from dashboard.ui.text import plain
 
@@ -59,14 +69,20 @@ def show(spec: NetworkSpec) -> None:
 
 def parts_of(answer: choices.Answer, spec: NetworkSpec) -> dict[str, Callable[[], None]]:
     """Return the parts of the page by the names of their tabs; some only where the network can show them."""
-    own = {"states": ("States", network_states.draw)}
+    own = {
+        "states": ("States", network_states.draw),
+        "latents": ("Latents", network_latents.draw),
+        "samples": ("Samples", network_walk.draw),
+        "masks": ("Masks", network_masks.draw),
+    }
     fits = str(answer.attrs["panels"]).split(",")
     return {
         "Flow": lambda: draw_flow(answer, spec),
         "Layers": lambda: draw_layers(answer, spec),
         "Card": lambda: draw_card(answer, spec),
-        "Training": lambda: draw_training(answer, spec),
-        "Health": lambda: draw_health(answer),
+        "Training": lambda: network_training.draw_training(answer, spec.network),
+        "Health": lambda: network_training.draw_health(answer),
+        "Compare": lambda: network_versus.draw(spec.network),
         **{name: partial(draw, spec.network) for key, (name, draw) in own.items() if key in fits},
     }
 
@@ -143,93 +159,6 @@ def draw_card(answer: choices.Answer, spec: NetworkSpec) -> None:
         left.markdown(f"**{plain(heading)}**")
         right.markdown(plain(text))
     panel.footer(answer, spec, lambda: figure.flow_chart(answer), name="card", endings=panel.NUMBERS)
-
-
-def draw_training(answer: choices.Answer, spec: NetworkSpec) -> None:
-    """Draw how the network was trained, where its card tells."""
-    if answer.attrs["has_history"] != "yes" or "untrained" in spec.network:
-        st.info(
-            "No training history comes with these weights. Bundled networks bring theirs, such as "
-            "bundled:objects_cnn.",
-            icon=":material/info:",
-        )
-        return
-    question = TrainingSpec(network=spec.network)
-    found = answers.ask(question, height=320)
-    if found is None:
-        return
-    st.markdown(plain(figure.training_words(found)))
-    charts = figure.training_charts(found, dark=choices.dark())
-    for number, (column, chart) in enumerate(zip(st.columns(len(charts)), charts, strict=True)):
-        words = figure.training_words(found)
-        column.altair_chart(chart, key=f"training-{number}", theme=None, alt=words)
-    st.caption(
-        "Solid: validation; dashed: training. The dotted line marks the epoch with the least validation loss."
-    )
-    panel.footer(found, question, lambda: figure.training_chart(found, width=190), name="training")
-    if found.sizes["module"]:
-        st.header("Gradients while it was trained")
-        chart = figure.gradient_history_chart(found, dark=choices.dark())
-        st.altair_chart(chart, key="gradients-of-epochs", theme=None, alt="Gradient norms by epoch")
-        st.caption(
-            "Mean norm of the gradient over the steps of an epoch, one row per module, first layers above."
-        )
-
-
-def draw_health(answer: choices.Answer) -> None:
-    """Draw activations, gradients and weights on the chosen stimuli."""
-    chosen = sidebar.current()
-    if answer.attrs["input_kind"] != "image":
-        st.info("This network reads text, and the stimuli are pictures.", icon=":material/info:")
-        return
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        layers = choices.layers(answer)
-        batch = choices.number(
-            "batch",
-            "Stimuli for gradients",
-            32,
-            low=1,
-            high=256,
-            help="How many stimuli, spread evenly over the set, make the batch whose gradient is taken.",
-        )
-    question = choices.build(
-        HealthSpec, network=chosen.network, stimuli=chosen.stimuli, layers=layers, batch=batch
-    )
-    found = answers.ask(question, height=480) if question is not None else None
-    if question is None or found is None:
-        return
-    answers.cautions(found)
-    broken = health_figure.finite_words(found)
-    if broken:
-        st.warning(plain(broken), icon=":material/warning:")
-    dark = choices.dark()
-    st.header("Activations")
-    st.markdown(plain(health_figure.dead_words(found)))
-    left, right = st.columns([2, 1])
-    words = health_figure.dead_words(found)
-    left.altair_chart(
-        health_figure.spread_chart(found, dark=dark),
-        key="activations",
-        theme=None,
-        alt="Activations by layer",
-    )
-    right.altair_chart(health_figure.dead_chart(found, dark=dark), key="dead", theme=None, alt=words)
-    panel.footer(found, question, lambda: health_figure.activation_chart(found, width=330), name="health")
-    st.header("Gradients")
-    st.markdown(plain(health_figure.gradient_words(found)))
-    chart = health_figure.gradient_chart(found, dark=dark)
-    st.altair_chart(chart, key="gradients", theme=None, alt=health_figure.gradient_words(found))
-    st.caption(
-        plain(
-            f"Loss: {found.attrs['loss']}, for {found.attrs['n_batch']} stimuli, network in eval mode. Only "
-            "modules with weights of two or more axes; compare within the network, not between networks."
-        )
-    )
-    panel.footer(found, question, lambda: health_figure.gradient_chart(found, width=420), name="gradients")
-    st.header("Weights")
-    chart = health_figure.weight_chart(found, dark=dark)
-    st.altair_chart(chart, key="weights", theme=None, alt="Distribution of weights by module")
-    panel.footer(found, question, lambda: health_figure.weight_chart(found, width=420), name="weights")
 
 
 selection = sidebar.current()

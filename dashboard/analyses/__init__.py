@@ -58,10 +58,14 @@ ANALYSES: dict[str, Analysis] = {
     "predictions": Analysis("predictions", "predictions", 2, lane="long"),
     "training": Analysis("network", "training", 1),
     "costs": Analysis("network", "costs", 1),
-    "health": Analysis("health", "health", 1, lane="long"),
+    "health": Analysis("health", "health", 2, lane="long"),
     "recurrent": Analysis("recurrent", "states", 1, lane="long"),
     "attribution": Analysis("attribution", "attribution", 1, lane="long"),
     "attribution-methods": Analysis("attribution", "methods", 1),
+    "latents": Analysis("latents", "latents", 1, lane="long"),
+    "traversal": Analysis("latents", "traversal", 1),
+    "versus": Analysis("versus", "versus", 1, lane="long", builds_on=("network", "costs", "training")),
+    "walk": Analysis("walk", "walk", 1),
 }
 """Kind of spec -> its analysis. Adding one is a function and a line here."""
 

@@ -32,6 +32,9 @@ MOST_WEIGHTS = 1_000_000
 
 MOST_BATCH = 256
 
+BINS = 60
+"""Bins of a histogram, over the whole range of a layer's values, or of all modules' gradients."""
+
 
 def health(spec: HealthSpec) -> xr.Dataset:
     """Return what activations, gradients and weights look like.
@@ -43,7 +46,10 @@ def health(spec: HealthSpec) -> xr.Dataset:
         ``dead`` (units that are zero for every stimulus), ``constant`` (units with one value for every
         stimulus), ``channels``, ``dead_channels`` and ``not_finite``. Per module with weights, in order of
         execution, ``weight`` (module, level) quantiles, ``n_weights``, ``zero_weights``, ``gradient_norm``
-        and ``gradient_rms`` (root mean square over weights) for one batch.
+        and ``gradient_rms`` (root mean square over weights) for one batch. Histograms without exact zeros:
+        ``activation_count`` (layer, bin) between ``activation_edge`` (layer, edge), ``weight_count`` and
+        ``weight_edge`` (module, …), each over its own range; ``gradient_count`` (module, bin) of the log₁₀ of
+        absolute gradients over one ``gradient_edge`` (edge,) for all, and ``gradient_zeros`` (module,).
 
     Raises
     ------
@@ -55,9 +61,10 @@ def health(spec: HealthSpec) -> xr.Dataset:
         raise InputError(message)
     report(0.0, f"Opening {networks.shown_name(spec.network)}")
     network, shown = networks.load(spec.network), stimuli.load(spec.stimuli)
-    if network.input_kind != "image":
-        message = f"{network.title} reads text, and the stimuli are pictures."
+    if network.input_kind == "text":
+        message = f"{network.title} reads text, and its tokens differ in number from text to text."
         raise InputError(message, "Choose a network that sees pictures.")
+    network.check([shown.item(0)])
     chosen = networks.select(network.layers, spec.layers)
     if not chosen:
         message = "No layer is chosen."
@@ -119,7 +126,7 @@ def _watch(network: Network, shown: Stimuli, layers: Sequence[Layer], seed: int)
     """Run all stimuli through the network and sum up each layer."""
     rng = np.random.default_rng(seed)
     watched: dict[str, _Watched] = {}
-    inputs = networks.batches(network, (shown.picture(i) for i in range(len(shown))))
+    inputs = networks.batches(network, (shown.item(i) for i in range(len(shown))))
     for found in networks.activations(network, inputs, layers, "all", total=len(shown)):
         for layer in layers:
             rows = found[layer.name]
@@ -141,8 +148,12 @@ def _activation_columns(layers: Sequence[Layer], watched: dict[str, _Watched]) -
         math.sqrt(max(w.squares / max(w.count, 1) - m**2, 0.0)) for w, m in zip(seen, means, strict=True)
     ]
     channels = [_channels(layer, d) for layer, d in zip(layers, dead, strict=True)]
+    kept = [np.concatenate(w.kept) for w in seen]
+    counts, edges = zip(*(_histogram(values) for values in kept), strict=True)
     return {
-        "activation": (("layer", "level"), np.stack([_quantiles(np.concatenate(w.kept)) for w in seen])),
+        "activation": (("layer", "level"), np.stack([_quantiles(values) for values in kept])),
+        "activation_count": (("layer", "bin"), np.stack(counts)),
+        "activation_edge": (("layer", "edge"), np.stack(edges)),
         "mean": ("layer", means),
         "sd": ("layer", spread),
         "zero_share": ("layer", [w.zeros / max(w.count + w.not_finite, 1) for w in seen]),
@@ -168,6 +179,16 @@ def _quantiles(values: np.ndarray) -> np.ndarray:
     return np.quantile(finite, LEVELS) if finite.size else np.full(len(LEVELS), np.nan)
 
 
+def _histogram(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Count what is finite and not exactly zero in `BINS` bins from the least to the largest value."""
+    shown = values[np.isfinite(values) & (values != 0)].astype(np.float64)
+    low, high = (float(shown.min()), float(shown.max())) if shown.size else (0.0, 0.0)
+    if high - low <= 1e-9 * max(abs(low), abs(high)):  # one value: bins of no width hold nothing
+        middle = (low + high) / 2
+        low, high = middle - max(abs(middle), 1.0) / 2, middle + max(abs(middle), 1.0) / 2
+    return np.histogram(shown, bins=BINS, range=(low, high))
+
+
 # --- weights and gradients -------------------------------------------------------------------------
 
 
@@ -187,15 +208,21 @@ def _modules(network: Network) -> list[str]:
 
 
 def _weight_columns(network: Network, modules: Sequence[str]) -> dict[str, tuple]:
-    quantiles, numbers, zeros = [], [], []
+    quantiles, numbers, zeros, counts, edges = [], [], [], [], []
     for name in modules:
         held = network.module.get_submodule(name).parameters(recurse=False)
         flat = np.concatenate([p.detach().cpu().float().numpy().ravel() for p in held if p.dim() > 1])
-        quantiles.append(_quantiles(flat[:: max(1, flat.size // MOST_WEIGHTS)].astype(np.float64)))
+        part = flat[:: max(1, flat.size // MOST_WEIGHTS)].astype(np.float64)
+        quantiles.append(_quantiles(part))
+        count, edge = _histogram(part)
+        counts.append(count)
+        edges.append(edge)
         numbers.append(flat.size)
         zeros.append(int((flat == 0).sum()))
     return {
         "weight": (("module", "level"), np.array(quantiles).reshape(-1, len(LEVELS))),
+        "weight_count": (("module", "bin"), np.array(counts, dtype=np.int64).reshape(-1, BINS)),
+        "weight_edge": (("module", "edge"), np.array(edges).reshape(-1, BINS + 1)),
         "n_weights": ("module", np.array(numbers, dtype=np.int64)),
         "zero_weights": ("module", np.array(zeros, dtype=np.int64)),
     }
@@ -215,19 +242,36 @@ def _gradients(
     where = networks.device()
     rows = np.unique(np.linspace(0, len(shown) - 1, min(spec.batch, len(shown))).round().astype(int))
     module = copy.deepcopy(network.module).to(where).eval().requires_grad_(True)
-    batch = network.prepare([shown.picture(int(i)) for i in rows]).to(where)
+    batch = network.prepare([shown.item(int(i)) for i in rows]).to(where)
     # cuDNN has no backward pass for recurrent layers in eval mode.
     with torch.enable_grad(), torch.backends.cudnn.flags(enabled=where.type != "cuda"):
         value, words = _loss(network, module(batch), shown, rows, spec.truth)
         value.backward()
-    norms, means = [], []
+    norms, means, flat = [], [], []
     for name in modules:
         held = [p for p in module.get_submodule(name).parameters(recurse=False) if p.dim() > 1]
         known = [p.grad.double().pow(2) for p in held if p.grad is not None]
         squares = sum(float(g.sum()) for g in known) if known else math.nan
         norms.append(math.sqrt(squares))
         means.append(math.sqrt(squares / sum(p.numel() for p in held)))
-    return {"gradient_norm": ("module", norms), "gradient_rms": ("module", means)}, words
+        sizes = [p.grad.abs().double().cpu().numpy().ravel() for p in held if p.grad is not None]
+        flat.append(np.concatenate([np.zeros(0), *sizes]))
+    found = {"gradient_norm": ("module", norms), "gradient_rms": ("module", means)}
+    return {**found, **_log_gradients(flat)}, words
+
+
+def _log_gradients(flat: list[np.ndarray]) -> dict[str, tuple]:
+    """Count the orders of magnitude of gradients in one set of bins for all modules."""
+    logs = [np.log10(sizes[(sizes > 0) & np.isfinite(sizes)]) for sizes in flat]
+    every = np.concatenate([np.zeros(0), *logs])
+    low, high = (math.floor(every.min()), math.ceil(every.max())) if every.size else (-1, 0)
+    edges = np.linspace(low, max(high, low + 1), BINS + 1)
+    counts = [np.histogram(values, bins=edges)[0] for values in logs]
+    return {
+        "gradient_count": (("module", "bin"), np.array(counts, dtype=np.int64).reshape(-1, BINS)),
+        "gradient_edge": ("edge", edges),
+        "gradient_zeros": ("module", [int((sizes == 0).sum()) for sizes in flat]),
+    }
 
 
 def _loss(

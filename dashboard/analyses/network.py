@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from dashboard import networks
-from dashboard.analyses import recurrent
+from dashboard.analyses import latents, recurrent, walk
 from dashboard.errors import InputError
 from dashboard.networks import Network
 from dashboard.progress import report
@@ -27,7 +27,18 @@ MOST_LABELS = 2000
 
 MOST_DETAIL = 200
 
-PANELS: dict[str, Callable[[Network], str]] = {"states": recurrent.why_not}
+
+def _no_masks(network: Network) -> str:
+    """Say in a sentence why a network draws no masks; ``""`` when it does."""
+    return "" if network.card.get("output") == "mask" else f"{network.title} gives no mask of a picture."
+
+
+PANELS: dict[str, Callable[[Network], str]] = {
+    "states": recurrent.why_not,
+    "latents": latents.why_not,
+    "samples": walk.why_not,
+    "masks": _no_masks,
+}
 """What only some networks can show, with the function that says why another cannot (``""`` when it can)."""
 
 

@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dashboard.errors import listing
-from dashboard.figures import answers, attribution, brain, health, network, rdms, recurrent, tasks, theme
+from dashboard.figures import (
+    answers,
+    attribution,
+    brain,
+    health,
+    latents,
+    network,
+    rdms,
+    recurrent,
+    tasks,
+    theme,
+    versus,
+    walk,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,6 +114,10 @@ ALTERNATIVES: dict[str, Callable[[xr.Dataset], str]] = {
     "health": health.alt,
     "recurrent": recurrent.alt,
     "attribution": attribution.alt,
+    "latents": latents.alt,
+    "traversal": latents.traversal_words,
+    "versus": versus.verdict,
+    "walk": walk.words,
 }
 """Words by kind of answer."""
 

@@ -144,6 +144,30 @@ def _refusal_table(ds: xr.Dataset) -> pd.DataFrame:
     return refusal_table(ds)
 
 
+def _latent_table(ds: xr.Dataset) -> pd.DataFrame:
+    from dashboard.figures.latents import table
+
+    return table(ds)
+
+
+def _traversal_table(ds: xr.Dataset) -> pd.DataFrame:
+    from dashboard.figures.latents import traversal_table
+
+    return traversal_table(ds)
+
+
+def _versus_table(ds: xr.Dataset) -> pd.DataFrame:
+    from dashboard.figures.versus import table
+
+    return table(ds)
+
+
+def _walk_table(ds: xr.Dataset) -> pd.DataFrame:
+    from dashboard.figures.walk import table
+
+    return table(ds)
+
+
 TABLES: dict[str, Callable[[xr.Dataset], pd.DataFrame]] = {
     "brain": _score_table,
     "rdm": _rdm_table,
@@ -157,6 +181,10 @@ TABLES: dict[str, Callable[[xr.Dataset], pd.DataFrame]] = {
     "costs": _costs_table,
     "health": _health_table,
     "recurrent": _recurrent_table,
+    "latents": _latent_table,
+    "traversal": _traversal_table,
+    "versus": _versus_table,
+    "walk": _walk_table,
     "attribution": _attribution_table,
     "attribution-methods": _refusal_table,
 }
@@ -275,6 +303,30 @@ def _attribution(ds: xr.Dataset, width: int) -> Any:
     return all_items_chart(ds, width)
 
 
+def _latents(ds: xr.Dataset, width: int) -> Any:
+    from dashboard.figures.latents import main_chart
+
+    return main_chart(ds, width=width)
+
+
+def _traversal(ds: xr.Dataset, width: int) -> Any:
+    from dashboard.figures.latents import traversal_chart
+
+    return traversal_chart(ds, side=max(24, (width - 60) // ds.sizes["step"]))
+
+
+def _versus(ds: xr.Dataset, width: int) -> Any:
+    from dashboard.figures.versus import size_chart
+
+    return size_chart(ds, width=max(150, width - 190))
+
+
+def _walk(ds: xr.Dataset, width: int) -> Any:
+    from dashboard.figures.walk import main_chart
+
+    return main_chart(ds, width=width)
+
+
 FIGURES: dict[str, Callable[[xr.Dataset, int], Any]] = {
     "brain": _profile,
     "rdm": _layer_matrices,
@@ -286,6 +338,10 @@ FIGURES: dict[str, Callable[[xr.Dataset, int], Any]] = {
     "training": _training,
     "health": _health,
     "recurrent": _states,
+    "latents": _latents,
+    "traversal": _traversal,
+    "versus": _versus,
+    "walk": _walk,
     "attribution": _attribution,
 }
 """Figure by kind of answer, for when none is given: a function of the answer and a width in pixels."""

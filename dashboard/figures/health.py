@@ -255,3 +255,142 @@ def gradient_chart(ds: xr.Dataset, *, dark: bool = False, width: Any = "containe
         .properties(width=width, height=alt.Step(18))
     )
     return theme.style(chart, dark)
+
+
+# --- distributions ----------------------------------------------------------------------------------
+
+RIDGE = 26
+"""Pixels from the foot of one distribution to the next."""
+
+OVERLAP = 1.25
+"""How high the highest bin rises, in feet of the next."""
+
+
+def ridge_chart(
+    ds: xr.Dataset,
+    what: str = "activation",
+    *,
+    own_scale: bool = False,
+    dark: bool = False,
+    width: Any = "container",
+) -> Any:
+    """Draw the distribution of activations, weights or log-gradients, one above the other in order of depth.
+
+    Parameters
+    ----------
+    what : {"activation", "weight", "gradient"}
+    own_scale : bool
+        Give each row its own range from least to largest value, so that its shape is seen; else all share one
+        axis. Gradients always share one.
+
+    Notes
+    -----
+    Every row is as high as its fullest bin; exact zeros are not in it, and their share stands in the tooltip.
+    """
+    import altair as alt
+
+    dim = "layer" if what == "activation" else "module"
+    names = answers.names(ds, dim)
+    rows = _ridges(ds, what, names, own_scale and what != "gradient")
+    title = {
+        "activation": "Activation",
+        "weight": "Weight",
+        "gradient": "log₁₀ of the absolute gradient of a weight",
+    }[what]
+    if own_scale and what != "gradient":
+        title += ", from the least to the largest of each row"
+    short = theme.short_names(tuple(names))
+    labels = {str(k): short[name] for k, name in enumerate(names)}
+    chart = (
+        alt.Chart(alt.Data(values=rows))
+        .mark_area(
+            interpolate="step-after",
+            color=theme.colour("network", dark),
+            opacity=0.75,
+            line={"color": theme.colour("network", dark), "strokeWidth": 0.8},
+        )
+        .encode(
+            x=alt.X("x:Q", title=title, axis=alt.Axis(grid=True), scale=alt.Scale(zero=False, nice=False)),
+            y=alt.Y(
+                "top:Q",
+                title=None,
+                scale=alt.Scale(domain=[-len(names) + 0.8, OVERLAP + 0.05], nice=False),
+                axis=alt.Axis(
+                    values=[-k for k in range(len(names))],
+                    labelExpr=f"{theme.js(labels)}[format(abs(datum.value), '~g')] || ''",
+                    grid=True,
+                    labelLimit=170,
+                ),
+            ),
+            y2="foot:Q",
+            detail="name:N",
+            tooltip=[
+                alt.Tooltip("name:N", title=dim.title()),
+                alt.Tooltip("range:N", title="From least to largest"),
+                alt.Tooltip("most:Q", title="Values in its fullest bin", format=","),
+                alt.Tooltip("all:Q", title="Values drawn", format=","),
+                alt.Tooltip("zeros:N", title="Exact zeros, not drawn"),
+            ],
+        )
+        .properties(width=width, height=RIDGE * len(names) + 20, description=ridge_words(ds, what))
+    )
+    return theme.style(chart, dark)
+
+
+def _ridges(ds: xr.Dataset, what: str, names: list[str], own_scale: bool) -> list[dict[str, Any]]:
+    counts, edges = ds[f"{what}_count"].to_numpy(), ds[f"{what}_edge"].to_numpy()
+    zeros = _zeros(ds, what)
+    rows = []
+    for k, name in enumerate(names):
+        count, edge = counts[k], edges if edges.ndim == 1 else edges[k]
+        most = max(int(count.max()), 1)
+        told = {
+            "name": name,
+            "foot": -k,
+            "most": int(count.max()),
+            "all": int(count.sum()),
+            "zeros": zeros[k],
+            "range": f"{theme.three_digits(float(edge[0]))} to {theme.three_digits(float(edge[-1]))}",
+        }
+        places = np.linspace(0, 1, len(edge)) if own_scale else edge
+        heights = np.append(count, count[-1]) / most * OVERLAP
+        rows += [
+            {**told, "x": float(f"{x:.6g}"), "top": round(float(h) - k, 4)}
+            for x, h in zip(places, heights, strict=True)
+        ]
+    return rows
+
+
+def _zeros(ds: xr.Dataset, what: str) -> list[str]:
+    if what == "activation":
+        return [f"{100 * share:.1f} %" for share in ds["zero_share"].to_numpy()]
+    counts = ds["zero_weights" if what == "weight" else "gradient_zeros"].to_numpy()
+    return [
+        f"{int(n):,} of {int(total):,}" for n, total in zip(counts, ds["n_weights"].to_numpy(), strict=True)
+    ]
+
+
+def ridge_words(ds: xr.Dataset, what: str) -> str:
+    """Say which row spreads widest and which least."""
+    names = answers.names(ds, "layer" if what == "activation" else "module")
+    counts, edges = ds[f"{what}_count"].to_numpy(), ds[f"{what}_edge"].to_numpy()
+    if not len(names):
+        return "There is nothing to draw."
+    edges = np.broadcast_to(edges, (len(names), edges.shape[-1]))
+    middles = (edges[:, 1:] + edges[:, :-1]) / 2
+    total = np.maximum(counts.sum(axis=1), 1)
+    mean = (counts * middles).sum(axis=1) / total
+    sd = np.sqrt((counts * (middles - mean[:, None]) ** 2).sum(axis=1) / total)
+    if what == "gradient":
+        least, most = int(mean.argmin()), int(mean.argmax())
+        return (
+            f"Gradients of single weights are smallest in {names[least]} (10 to the power of "
+            f"{theme.fixed(float(mean[least]), 1)} on average over those that are not zero) and largest in "
+            f"{names[most]} ({theme.fixed(float(mean[most]), 1)})."
+        )
+    least, most = int(sd.argmin()), int(sd.argmax())
+    return (
+        f"{what.capitalize()}s spread widest in {names[most]} (standard deviation "
+        f"{theme.three_digits(float(sd[most]))}) and least in {names[least]} "
+        f"({theme.three_digits(float(sd[least]))}), exact zeros aside."
+    )

@@ -153,7 +153,8 @@ def sheet(
     target = target.encode(
         x=alt.X("x:O", scale=scale, axis=axis(columns, x)), y=alt.Y("y:O", scale=scale, axis=axis(rows, y))
     )
-    return alt.layer(base, target).properties(width=width, height=height)
+    # Alone, a chart would be squeezed to make room for its axes, and the picture would not.
+    return alt.hconcat(alt.layer(base, target).properties(width=width, height=height))
 
 
 def _laid_out(pictures: np.ndarray, side: int, gap: int, background: int) -> np.ndarray:

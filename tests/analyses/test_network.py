@@ -101,6 +101,24 @@ def test_quantiles_of_weights():
     assert list(answer.n_weights.values) == [294, 2880, 10]
 
 
+def test_histograms_count_every_value_that_is_not_zero():
+    answer = compute.compute(HEALTH)
+    given = compute.compute(specs.ActivationsSpec(network=TILT, stimuli=HEALTH.stimuli, layers=("all",)))
+    values = given["fc"].to_numpy().astype(np.float64)
+    one = answer.sel(layer="fc")
+    wanted, edges = np.histogram(values[values != 0], bins=60)
+    np.testing.assert_array_equal(one.activation_count, wanted)
+    np.testing.assert_allclose(one.activation_edge, edges, rtol=1e-6)
+    relu = answer.sel(layer="relu:2")
+    kept = int((given["relu:2"].to_numpy() != 0).sum())
+    assert int(relu.activation_count.sum()) == kept
+    np.testing.assert_array_equal(answer.weight_count.sum("bin") + answer.zero_weights, answer.n_weights)
+    np.testing.assert_array_equal(answer.gradient_count.sum("bin") + answer.gradient_zeros, answer.n_weights)
+    middle = (answer.gradient_edge.values[1:] + answer.gradient_edge.values[:-1]) / 2
+    rms = np.sqrt((answer.gradient_count * 100.0**middle).sum("bin") / answer.n_weights)
+    np.testing.assert_allclose(rms, answer.gradient_rms, rtol=0.15)
+
+
 @pytest.mark.parametrize("network", ["bundled:digits_lstm", "bundled:v1_decoder", "bundled:objects_unet"])
 def test_every_family_has_gradients_and_no_dead_answer(network):
     answer = compute.compute(specs.HealthSpec(network=network, stimuli="objects?n=3", batch=2))

@@ -46,11 +46,19 @@ OPTION_HELP = {
     "pieces": "about how many segments for grid and slic",
     "window": "side of the occluding window in pixels (0: an eighth of the picture)",
     "layer": "layer that class activation maps read (default: the method's own choice)",
+    "item": "name of the stimulus (default: the first)",
+    "view": "what to show",
+    "query": "who looks: cls, received (the mean over all), or row,column of a patch (default: cls if it "
+    "can)",
+    "head": "number of the head, from 0, for the view query-key",
+    "weighting": "weights, or weights times the length of the values",
+    "whole": "yes keeps the maps of all queries, no those of one query",
     "seed": "seed of the random numbers; the same seed gives the same bytes",
 }
 ANSWER_VERBS = {
     "describe": ("network", "layers, shapes and parameters of a network"),
     "rdm": ("rdm", "dissimilarity matrix of each layer"),
+    "attention": ("attention", "where the heads of a transformer look in one picture or text"),
     "brain": ("brain", "similarity of each layer with each brain area"),
     "attribute": ("attribution", "which parts of stimuli raise or lower a score of the network"),
 }
@@ -127,7 +135,7 @@ def _add_spec_options(parser: argparse.ArgumentParser, cls: type[specs.Spec]) ->
                 help=f"{help_text}: {', '.join(choices)} (default: {field.default})",
             )
         else:
-            shown = "" if field.default == () else f" (default: {field.default})"
+            shown = "" if field.default in ((), "") else f" (default: {field.default})"
             parser.add_argument(f"--{field.name}", help=help_text + shown)
 
 

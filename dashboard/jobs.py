@@ -693,4 +693,4 @@ def _answer_key(spec: Spec) -> str:
 def _lane(spec: Spec) -> Lane:
     from dashboard import analyses
 
-    return analyses.ANALYSES[spec.kind].lane
+    return analyses.ANALYSES[spec.kind].lane_of(spec)

@@ -33,7 +33,13 @@ PACKAGES = (
 )
 """Packages that take part in numbers; a record tells their versions."""
 
-VERBS = {"network": "describe", "rdm": "rdm", "brain": "brain", "attribution": "attribute"}
+VERBS = {
+    "network": "describe",
+    "rdm": "rdm",
+    "brain": "brain",
+    "attribution": "attribute",
+    "attention": "attention",
+}
 """Kinds of spec with a verb of their own on the command line; all others are run from a file."""
 
 LABELS = {
@@ -49,6 +55,7 @@ LABELS = {
     "training": "Training",
     "costs": "Costs of layers",
     "health": "Health",
+    "attention": "Attention",
     "recurrent": "Gates and states",
     "attribution": "Attributions",
     "attribution-methods": "Attribution methods",
@@ -304,7 +311,48 @@ def _baseline(spec: Any) -> str:
     }[spec.baseline]
 
 
+ATTENTION_WORDS = {
+    "heads": "Attention weights of every head were read while the network ran as it is; entropy was "
+    "divided by "
+    "the logarithm of the number of keys allowed, and distance is the weighted mean over patches "
+    "(Dosovitskiy et "
+    "al., 2021).",
+    "rollout": "Attention was averaged over heads, mixed in equal parts with the identity and multiplied "
+    "through "
+    "the layers (attention rollout; Abnar & Zuidema, 2020).",
+    "relevance": "Attention weights were multiplied by the gradient of the score with respect to them, "
+    "positive "
+    "parts averaged over heads and carried through the layers (Chefer, Gur & Wolf, 2021).",
+    "query-key": "Queries and keys of one head were read while the network ran.",
+    "ablation": "Each head in turn was replaced by zeros before the output projection, and the change of "
+    "the score "
+    "was noted.",
+    "agreement": "Attention of each head was compared, by Spearman correlation over places, with the "
+    "absolute "
+    "change of the score when a place was replaced by the baseline, and with integrated gradients "
+    "(Sundararajan, "
+    "Taly & Yan, 2017).",
+}
+
+
+def _attention_text(spec: Any) -> str:
+    view = spec.view if spec.view in ATTENTION_WORDS else "heads"
+    what = (
+        f'"{spec.item}" of {shown(spec.stimuli)}'
+        if spec.item
+        else f"the first stimulus of {shown(spec.stimuli)}"
+    )
+    weighed = (
+        " Weights were multiplied by the length of each value behind the output projection (Kobayashi et "
+        "al., 2020)."
+        if spec.weighting == "values"
+        else ""
+    )
+    return f"{shown(spec.network)} was given {what}. {ATTENTION_WORDS[view]}{weighed}"
+
+
 METHODS: dict[str, Callable[[Any], str]] = {
+    "attention": _attention_text,
     "recurrent": _recurrent_text,
     "attribution": _attribution_text,
     "rdm": _rdm_text,

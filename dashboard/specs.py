@@ -29,6 +29,8 @@ Source = Literal["network", "stimuli", "recording"]
 Explains = Literal["logit", "probability"]
 Baseline = Literal["black", "mean", "blur", "noise", "samples"]
 Segments = Literal["auto", "grid", "slic", "patches"]
+AttentionView = Literal["heads", "rollout", "distance", "entropy", "relevance", "query-key", "ablation"]
+Weighting = Literal["weights", "values"]
 
 KINDS: dict[str, type[Spec]] = {}
 """Every kind of spec by name; filled as the classes below are defined."""
@@ -352,6 +354,23 @@ class RecurrentSpec(Spec):
     stimuli: str = _source("stimuli")
     layer: str = ""
     metric: Metric = "correlation"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttentionSpec(Spec):
+    """Where does a transformer look in one picture or text, and what do its heads do for a class?"""
+
+    kind: ClassVar[str] = "attention"
+    network: str = _source("network")
+    stimuli: str = _source("stimuli")
+    item: str = ""
+    view: AttentionView = "heads"
+    layers: tuple[str, ...] = ()
+    query: str = ""
+    head: int = 0
+    weighting: Weighting = "weights"
+    target: str = "top"
+    whole: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ page = st.navigation(
         st.Page("network.py", title="Network", icon=":material/account_tree:"),
         st.Page("predictions.py", title="Predictions", icon=":material/label:"),
         st.Page("attributions.py", title="Attributions", icon=":material/layers:"),
+        st.Page("attention.py", title="Attention", icon=":material/visibility:"),
         st.Page("rdms.py", title="RDMs", icon=":material/grid_on:"),
         st.Page("brain.py", title="Brain", icon=":material/neurology:"),
         st.Page("jobs.py", title="Jobs", icon=":material/list_alt:"),

@@ -29,6 +29,8 @@ class Analysis:
         Whether a person waits for it between two clicks, or a bar is shown.
     builds_on : tuple of str
         Kinds of spec whose answers it asks for; their versions count too.
+    slow : tuple of str
+        Values of the spec's ``view`` for which the long lane is right although ``lane`` is short.
     kept : bool
         Whether the answer goes to the store (activations keep themselves, in chunks).
     """
@@ -38,7 +40,12 @@ class Analysis:
     version: int
     lane: Lane = "short"
     builds_on: tuple[str, ...] = ()
+    slow: tuple[str, ...] = ()
     kept: bool = True
+
+    def lane_of(self, spec: Spec) -> Lane:
+        """Return the lane of one spec of this kind."""
+        return "long" if getattr(spec, "view", "") in self.slow else self.lane
 
     def run(self, spec: Spec) -> xr.Dataset:
         """Answer the spec."""
@@ -66,6 +73,7 @@ ANALYSES: dict[str, Analysis] = {
     "traversal": Analysis("latents", "traversal", 1),
     "versus": Analysis("versus", "versus", 1, lane="long", builds_on=("network", "costs", "training")),
     "walk": Analysis("walk", "walk", 1),
+    "attention": Analysis("attention", "attention", 1, slow=("ablation",)),
 }
 """Kind of spec -> its analysis. Adding one is a function and a line here."""
 

@@ -10,6 +10,7 @@ import numpy as np
 from dashboard.errors import listing
 from dashboard.figures import (
     answers,
+    attention,
     attribution,
     brain,
     health,
@@ -112,6 +113,7 @@ ALTERNATIVES: dict[str, Callable[[xr.Dataset], str]] = {
     "training": network.training_words,
     "costs": network.costs_words,
     "health": health.alt,
+    "attention": attention.alt,
     "recurrent": recurrent.alt,
     "attribution": attribution.alt,
     "latents": latents.alt,

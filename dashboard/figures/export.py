@@ -138,6 +138,12 @@ def _attribution_table(ds: xr.Dataset) -> pd.DataFrame:
     return table(ds)
 
 
+def _attention_table(ds: xr.Dataset) -> pd.DataFrame:
+    from dashboard.figures.attention import table
+
+    return table(ds)
+
+
 def _refusal_table(ds: xr.Dataset) -> pd.DataFrame:
     from dashboard.figures.attribution import refusal_table
 
@@ -169,6 +175,7 @@ def _walk_table(ds: xr.Dataset) -> pd.DataFrame:
 
 
 TABLES: dict[str, Callable[[xr.Dataset], pd.DataFrame]] = {
+    "attention": _attention_table,
     "brain": _score_table,
     "rdm": _rdm_table,
     "area-rdm": _area_table,
@@ -327,7 +334,14 @@ def _walk(ds: xr.Dataset, width: int) -> Any:
     return main_chart(ds, width=width)
 
 
+def _attention(ds: xr.Dataset, width: int) -> Any:
+    from dashboard.figures.attention import main_chart
+
+    return main_chart(ds, width)
+
+
 FIGURES: dict[str, Callable[[xr.Dataset, int], Any]] = {
+    "attention": _attention,
     "brain": _profile,
     "rdm": _layer_matrices,
     "area-rdm": _area_matrices,

@@ -77,8 +77,19 @@ def _text_input(card: dict[str, Any], recipe: Any) -> TextInput | None:
         return None
     import torch
 
-    padding = card["vocabulary"].index(recipe.PAD)
-    return TextInput(pad=torch.stack, mask=lambda batch: batch != padding)
+    vocabulary = card["vocabulary"]
+    padding, known, room = vocabulary.index(recipe.PAD), set(vocabulary), recipe.LENGTH - 1
+
+    def words(text: str) -> tuple[str, ...]:
+        found = recipe.words(text)[:room]
+        return (recipe.CLS, *(word if word in known else recipe.UNKNOWN for word in found))
+
+    return TextInput(
+        pad=torch.stack,
+        mask=lambda batch: batch != padding,
+        words=words,
+        dropped=lambda text: max(len(recipe.words(text)) - room, 0),
+    )
 
 
 def _code(name: str) -> list[Path]:

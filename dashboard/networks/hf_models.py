@@ -225,6 +225,10 @@ def _text(folder: Folder, config: Any, common: dict[str, Any]) -> Opened:
             caution("text-cut", f"Texts of more than {longest} tokens are cut there.")
         return torch.tensor([found.ids, [1] * len(found.ids)])
 
+    def dropped(text: str) -> int:
+        rest = tokenizer.encode(text).overflowing
+        return sum(mask == 0 for part in rest for mask in part.special_tokens_mask)
+
     def pad(texts: list[torch.Tensor]) -> torch.Tensor:
         length = max(tokens.shape[1] for tokens in texts)
         batch = torch.zeros((len(texts), 2, length), dtype=torch.int64)
@@ -241,7 +245,10 @@ def _text(folder: Folder, config: Any, common: dict[str, Any]) -> Opened:
             f"{tokenizer.get_vocab_size():,} known), at most {longest} with the special ones."
         ),
         text=TextInput(
-            pad, mask=lambda batch: batch[:, 1] > 0, words=lambda text: tuple(tokenizer.encode(text).tokens)
+            pad,
+            mask=lambda batch: batch[:, 1] > 0,
+            words=lambda text: tuple(tokenizer.encode(text).tokens),
+            dropped=dropped,
         ),
         **common,
     )

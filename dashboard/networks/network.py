@@ -93,11 +93,14 @@ class TextInput:
         From a batch to (n, n_tokens) bool: True where a token belongs to the text, False where it was padded.
     words : callable or None
         From a text to the tokens as people read them, as many as `Network.preprocess` gives.
+    dropped : callable or None
+        From a text to how many of its tokens are cut off because the network reads no more.
     """
 
     pad: Callable[[list[torch.Tensor]], torch.Tensor]
     mask: Callable[[torch.Tensor], torch.Tensor]
     words: Callable[[str], tuple[str, ...]] | None = None
+    dropped: Callable[[str], int] | None = None
 
 
 @dataclass(frozen=True, eq=False)

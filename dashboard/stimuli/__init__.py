@@ -81,8 +81,8 @@ def load(ref: str) -> Stimuli:
     ----------
     ref : str
         ``gratings?…``, ``neuromatch-gratings?…``, ``objects?…``, ``digits?…``, ``sentences?…``,
-        ``latents?…``, ``folder:PATH``, ``zip:PATH``, ``recording:NAME``, ``text:PATH?…``
-        or ``upload:DIGEST``.
+        ``latents?…``, ``folder:PATH``, ``zip:PATH``, ``recording:NAME``, ``text:PATH?…``,
+        ``typed?text=TEXT`` or ``upload:DIGEST``.
 
     Raises
     ------
@@ -250,6 +250,14 @@ SOURCES: dict[str, Source] = {
         load=_later("dashboard.stimuli.texts", "load_texts"),
         identify=_later("dashboard.stimuli.texts", "identify_texts"),
         files=True,
+    ),
+    "typed": Source(
+        title="A typed text",
+        description="One text, given in the reference itself.",
+        example="typed?text=the keys to the old cabinet",
+        options=("text",),
+        load=_later("dashboard.stimuli.typed", "load_typed"),
+        identify=_later("dashboard.stimuli.typed", "identify_typed"),
     ),
 }
 """Every source of stimuli by name; another one is two functions and an entry."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import streamlit as st
 import xarray as xr
 
 from dashboard import compute, jobs, store
-from dashboard.errors import HomologError
+from dashboard.errors import HomologError, InputError
 from dashboard.specs import Spec
 from dashboard.ui.text import plain
 
@@ -36,7 +37,9 @@ def peek(spec: Spec) -> xr.Dataset | None:
     return found
 
 
-def ask(spec: Spec, *, height: int = 360) -> xr.Dataset | None:
+def ask(
+    spec: Spec, *, height: int = 360, refused: Callable[[HomologError], None] | None = None
+) -> xr.Dataset | None:
     """Return the answer, or draw the waiting (or the error) in its place and return None.
 
     Parameters
@@ -44,6 +47,8 @@ def ask(spec: Spec, *, height: int = 360) -> xr.Dataset | None:
     spec : Spec
     height : int
         Pixels of the skeleton: about the height of the coming figure, so that nothing jumps.
+    refused : callable, optional
+        Draws what stands in the place of an answer that cannot be; by default the error.
     """
     try:
         key = compute.key(spec)
@@ -59,7 +64,10 @@ def ask(spec: Spec, *, height: int = 360) -> xr.Dataset | None:
     if job.state == "done":
         return jobs.engine().dataset(key)
     if job.over:
-        _stopped(job, spec)
+        if refused is not None and isinstance(job.error, InputError):
+            refused(job.error)
+        else:
+            _stopped(job, spec)
     else:
         _waiting(key, height)
     return None

@@ -17,11 +17,13 @@ PAGES = {
     "": "Homolog",
     "network": r"\?",
     "predictions": r"\?",
+    "attributions": r"\?",
+    "attention": "Where does",
     "rdms": "Which stimuli",
     "brain": "Which layer",
     "jobs": "What is being computed",
 }
-TITLES = ["Home", "Network", "Predictions", "RDMs", "Brain", "Jobs"]
+TITLES = ["Home", "Network", "Predictions", "Attributions", "Attention", "RDMs", "Brain", "Jobs"]
 
 
 def _heading(page, text):

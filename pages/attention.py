@@ -1,0 +1,145 @@
+"""Where does a transformer look in a picture or a text, and what do its heads do?"""
+
+import typing
+
+import streamlit as st
+
+from dashboard.errors import HomologError
+from dashboard.figures import attention as figure
+from dashboard.reference import Reference
+from dashboard.specs import AttentionSpec, Weighting
+from dashboard.ui import answers, attention_views, choices, sidebar
+from dashboard.ui.text import plain
+
+SENTENCE = "the keys to the old cabinet near the windows"
+"""Shown to text networks while no texts are chosen."""
+
+TOP = "top"
+
+
+def choose() -> AttentionSpec | None:
+    """Draw the controls and return the question."""
+    chosen = sidebar.current()
+    facts = choices.network_facts(chosen.network)
+    st.title(f"Where does {plain(choices.title(facts, chosen.network))} look?")
+    reads = facts is not None and facts.attrs.get("input_kind") == "text"
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        stimuli, item = text() if reads else picture(chosen.stimuli)
+        target = choices.pick(
+            "target",
+            "Class asked about",
+            classes(facts),
+            help="Relevance, agreement and the effect of removing heads are about the score of this class. "
+            "top: "
+            "the likeliest.",
+        )
+        with st.popover("More", icon=":material/tune:", help="Values and layers."):
+            weighting = choices.pick(
+                "weighting",
+                "What is drawn",
+                typing.get_args(Weighting),
+                help="weights: shares of attention. values: each weight times the length of the value that "
+                "it "
+                "brings, so what is really added (Kobayashi et al., 2020).",
+            )
+            layers = st.multiselect(
+                "Layers with attention",
+                [],
+                key="attention_layers",
+                bind="query-params",
+                accept_new_options=True,
+                placeholder="All",
+                help="Names or patterns such as blocks.3.*; all when empty.",
+            )
+    if not stimuli:
+        st.info("Type a few words to see where the network looks.", icon=":material/info:")
+        return None
+    return choices.build(
+        AttentionSpec,
+        network=chosen.network,
+        stimuli=stimuli,
+        item=item,
+        target=target,
+        weighting=weighting,
+        layers=tuple(layers),
+    )
+
+
+def picture(stimuli: str, label: str = "Picture") -> tuple[str, str]:
+    """Choose one of the stimuli."""
+    shown = choices.pictures(stimuli)
+    names = [str(name) for name in shown.stimulus.values] if shown is not None else []
+    asked = str(st.session_state.get("item") or st.query_params.get("item", ""))
+    if names and asked not in names:
+        st.session_state.pop("item", None)
+    options = names or [asked or "…"]
+    name = choices.pick("item", label, options, help="Type a name, or choose one.")
+    return stimuli, name if name in names else asked
+
+
+def text() -> tuple[str, str]:
+    """Choose one of the texts, or ask for another."""
+    stimuli = sidebar.current().stimuli
+    shown = choices.pictures(stimuli)
+    listed = shown is not None and shown.attrs.get("kind") == "text"
+    chosen = picture(stimuli, "Text") if listed else ("", "")
+    typed = st.text_input(
+        "Your own text" if listed else "Text",
+        "" if listed else SENTENCE,
+        key="typed",
+        bind="query-params",
+        max_chars=2000,
+        width=420,
+        help="What the network reads. Longer than it takes: the rest is dropped, and you are told.",
+    )
+    return (str(Reference("typed", {"text": typed.strip()})), "") if typed.strip() else chosen
+
+
+def classes(facts: choices.Answer | None) -> list[str]:
+    """Return the classes that can be asked about."""
+    import json
+
+    names = json.loads(facts.attrs.get("labels", "[]")) if facts is not None else []
+    return [TOP, *dict.fromkeys(map(str, names))]
+
+
+def offer(error: HomologError) -> None:
+    """Say why there is nothing to see, and where there is."""
+    st.info(plain(f"{error.problem} {error.remedy}".strip()), icon=":material/info:")
+    with st.container(horizontal=True):
+        st.page_link(
+            "attention.py",
+            label="Look at Objects ViT with objects",
+            icon=":material/visibility:",
+            query_params={"network": "bundled:objects_vit", "stimuli": "objects"},
+        )
+        st.page_link(
+            "attention.py",
+            label="Read a text with the agreement transformer",
+            icon=":material/article:",
+            query_params={"network": "bundled:tiny_text"},
+        )
+
+
+def show(spec: AttentionSpec) -> None:
+    """Draw the verdict, the heads, and what stands behind them."""
+    answer = answers.ask(spec, height=520, refused=offer)
+    if answer is None:
+        return
+    st.markdown(f"**{plain(figure.verdict(answer))}**")
+    answers.cautions(answer)
+    st.caption(plain(figure.short_caveat(answer)))
+    if figure.unread(answer):
+        st.info(plain(figure.unread_words(answer)), icon=":material/info:")
+    draw = attention_views.texts if figure.is_text(answer) else attention_views.pictures
+    draw(spec, answer)
+    attention_views.details(spec, answer)
+    choices.next_steps(
+        ("predictions.py", "See what the network says of the stimuli", ":material/label:"),
+        ("brain.py", "Compare its layers with a brain", ":material/neurology:"),
+    )
+
+
+question = choose()
+if question is not None:
+    show(question)

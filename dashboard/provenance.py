@@ -63,6 +63,7 @@ LABELS = {
     "traversal": "Latent traversal",
     "versus": "Two networks",
     "walk": "Walk between latents",
+    "trust": "Trust in attributions",
 }
 """What an answer of each kind is called in a list."""
 
@@ -301,6 +302,15 @@ def _attribution_text(spec: Any) -> str:
     )
 
 
+def _trust_text(spec: Any) -> str:
+    return (
+        f"{_attribution_text(spec.attribution)} The map was compared with that of the untrained network and "
+        f"of the runner-up class (Adebayo et al., 2018), with maps of {spec.seeds} seeds where it is "
+        f"sampled, and under uniform noise of {100 * spec.noise:g} % of the input's range (Yeh et al., "
+        "2019); deletion and insertion (Petsiuk et al., 2018) stand beside random orders and |x − baseline|."
+    )
+
+
 def _baseline(spec: Any) -> str:
     return {
         "black": "a black picture",
@@ -355,6 +365,7 @@ METHODS: dict[str, Callable[[Any], str]] = {
     "attention": _attention_text,
     "recurrent": _recurrent_text,
     "attribution": _attribution_text,
+    "trust": _trust_text,
     "rdm": _rdm_text,
     "area-rdm": _area_rdm_text,
     "brain": _brain_text,

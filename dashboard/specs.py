@@ -449,3 +449,11 @@ class WalkSpec(Spec):
     last: int = 1
     steps: int = 9
     samples: int = 48
+@dataclass(frozen=True, kw_only=True)
+class TrustSpec(Spec):
+    """How far can this map be trusted?"""
+
+    kind: ClassVar[str] = "trust"
+    attribution: AttributionSpec
+    seeds: int = 5
+    noise: float = 0.02

@@ -74,6 +74,7 @@ ANALYSES: dict[str, Analysis] = {
     "versus": Analysis("versus", "versus", 1, lane="long", builds_on=("network", "costs", "training")),
     "walk": Analysis("walk", "walk", 1),
     "attention": Analysis("attention", "attention", 1, slow=("ablation",)),
+    "trust": Analysis("trust", "trust", 1, lane="long", builds_on=("attribution",)),
 }
 """Kind of spec -> its analysis. Adding one is a function and a line here."""
 

@@ -20,6 +20,7 @@ from dashboard.figures import (
     recurrent,
     tasks,
     theme,
+    trust,
     versus,
     walk,
 )
@@ -120,6 +121,7 @@ ALTERNATIVES: dict[str, Callable[[xr.Dataset], str]] = {
     "traversal": latents.traversal_words,
     "versus": versus.verdict,
     "walk": walk.words,
+    "trust": trust.alt,
 }
 """Words by kind of answer."""
 

@@ -144,6 +144,12 @@ def _attention_table(ds: xr.Dataset) -> pd.DataFrame:
     return table(ds)
 
 
+def _trust_table(ds: xr.Dataset) -> pd.DataFrame:
+    from dashboard.figures.trust import table
+
+    return table(ds)
+
+
 def _refusal_table(ds: xr.Dataset) -> pd.DataFrame:
     from dashboard.figures.attribution import refusal_table
 
@@ -193,6 +199,7 @@ TABLES: dict[str, Callable[[xr.Dataset], pd.DataFrame]] = {
     "versus": _versus_table,
     "walk": _walk_table,
     "attribution": _attribution_table,
+    "trust": _trust_table,
     "attribution-methods": _refusal_table,
 }
 """Tidy table by kind of answer."""
@@ -304,6 +311,12 @@ def _states(ds: xr.Dataset, width: int) -> Any:
     return states_chart(ds, width=max(90, (width - 170) // 3))
 
 
+def _trust(ds: xr.Dataset, width: int) -> Any:
+    from dashboard.figures.trust import curves_chart
+
+    return curves_chart(ds, width=max(150, (width - 130) // 2))
+
+
 def _attribution(ds: xr.Dataset, width: int) -> Any:
     from dashboard.figures.attribution import all_items_chart
 
@@ -357,6 +370,7 @@ FIGURES: dict[str, Callable[[xr.Dataset, int], Any]] = {
     "versus": _versus,
     "walk": _walk,
     "attribution": _attribution,
+    "trust": _trust,
 }
 """Figure by kind of answer, for when none is given: a function of the answer and a width in pixels."""
 

@@ -11,9 +11,10 @@ import streamlit as st
 from dashboard import compute, jobs, reference, store
 from dashboard.errors import HomologError
 from dashboard.figures import attribution as figure
+from dashboard.figures import trust as trust_figure
 from dashboard.figures.alternative import alt_text
 from dashboard.methods.attribution import METHODS, costs
-from dashboard.specs import AttributionMethodsSpec, AttributionSpec
+from dashboard.specs import AttributionMethodsSpec, AttributionSpec, Spec, TrustSpec
 from dashboard.ui import answers, choices, panel
 from dashboard.ui.components.overlay import overlay_view
 from dashboard.ui.text import plain
@@ -309,9 +310,9 @@ def refusals(known: choices.Answer) -> None:
 def details(question: AttributionSpec, maps: Sequence[choices.Answer], known: choices.Answer) -> None:
     """Draw what else there is to see, in tabs; only the open one asks for anything."""
     kinds = {
-        "image": ["Classes", "Networks", "Pictures", "Agreement", "Numbers", "Methods"],
-        "text": ["Classes", "Networks", "Numbers", "Methods"],
-        "table": ["Numbers", "Methods"],
+        "image": ["Trust", "Classes", "Networks", "Pictures", "Agreement", "Numbers", "Methods"],
+        "text": ["Trust", "Classes", "Networks", "Numbers", "Methods"],
+        "table": ["Trust", "Numbers", "Methods"],
     }
     names = kinds[str(known.attrs["input_kind"])]
     for name, tab in zip(
@@ -332,6 +333,52 @@ def _one_method(maps: Sequence[choices.Answer], key: str) -> str:
     labels = {METHODS[name].label: name for name in names}
     found = choices.pick(key, "Method", list(labels), help="Which of the methods above is compared here.")
     return labels.get(found, names[0])
+
+
+ICONS = {
+    "good": ":material/check_circle:",
+    "amber": ":material/warning:",
+    "red": ":material/error:",
+    "grey": ":material/help:",
+    "": ":material/info:",
+}
+
+
+def _trust(question: AttributionSpec, maps: Sequence[choices.Answer], known: choices.Answer) -> None:
+    name = _one_method(maps, "trust_method")
+    spec = TrustSpec(attribution=question_for(question, name))
+    expected = trust_figure.maps_needed(name, spec.seeds) * seconds(spec.attribution, known)[1]
+    if not _wanted(spec, expected, f"The checks of {METHODS[name].label}"):
+        return
+    answer = answers.ask(spec, height=320)
+    if answer is None:
+        return
+    st.markdown(f"**{plain(trust_figure.verdict(answer))}**")
+    answers.cautions(answer)
+    for row in trust_figure.rows(answer):
+        words = f"{ICONS[row.level]} **{row.name}** ({row.word}): {plain(row.sentence)}"
+        st.markdown(words, help=f"Source: {plain(row.source)}")
+    if "score" in answer:
+        chart = trust_figure.curves_chart(answer, dark=choices.dark())
+        st.altair_chart(chart, width="content", key="trust-curves", theme=None, alt=trust_figure.alt(answer))
+    panel.footer(answer, spec, lambda: trust_figure.curves_chart(answer, width=240), name="trust")
+
+
+def _wanted(spec: Spec, expected: float, what: str) -> bool:
+    """Say whether an answer is there, cheap or asked for; else draw its price and a button."""
+    try:
+        name = compute.key(spec)
+        if store.default().open(name) is not None or jobs.engine().job(name) is not None:
+            return True
+    except HomologError:
+        return True
+    if expected <= LONG_SECONDS:
+        return True
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"{what} take about {_duration(expected)}.", width="content")
+        return st.button(
+            "Start", key=f"start-{name[:12]}", icon=":material/play_arrow:", help="Compute the checks."
+        )
 
 
 def _classes(question: AttributionSpec, maps: Sequence[choices.Answer], known: choices.Answer) -> None:
@@ -477,6 +524,7 @@ def _methods(question: AttributionSpec, maps: Sequence[choices.Answer], known: c
 
 
 _TABS = {
+    "Trust": _trust,
     "Classes": _classes,
     "Networks": _networks,
     "Pictures": _pictures,

@@ -1,0 +1,264 @@
+"""How far can a map be trusted? Checks of one map, each a sentence with its source."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from dashboard import networks, reference, stimuli
+from dashboard.analyses.attribution import check, settings_for
+from dashboard.errors import HomologError, InputError
+from dashboard.methods.attribution import Method, method
+from dashboard.progress import part, report
+from dashboard.specs import AttributionSpec, TrustSpec
+
+if TYPE_CHECKING:
+    from dashboard.analyses.explaining import Question
+    from dashboard.methods.attribution.base import Attribution
+
+MOST_SEEDS = 20
+DRAWS = 4
+"""Noisy copies for the sensitivity: each costs a whole map."""
+
+Row = tuple[str, float, str, str, str]
+"""Name, number, level ("good", "amber", "red", "grey" or ""), sentence, source."""
+
+LEVELS = {"good": "good", "fair": "amber", "poor": "red", "unknown": "grey"}
+
+
+def trust(spec: TrustSpec) -> xr.Dataset:
+    """Check one map: its sum, its seeds, what training and class do to it, noise, deletion, the object.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``number`` (check,), ``level`` (good, amber, red, grey or nothing), ``sentence`` and ``source``
+        (check,); ``score`` (curve, order, step) along ``share`` (step,), for deletion and insertion in the
+        order of the map, of |x − baseline| and at random. Checks that do not apply are left out.
+
+    Raises
+    ------
+    InputError
+        When the map cannot be made.
+    """
+    asked = spec.attribution
+    entry = method(asked.method)
+    check(asked)
+    if not 2 <= spec.seeds <= MOST_SEEDS:
+        message = f"seeds must be 2 to {MOST_SEEDS}, not {spec.seeds}."
+        raise InputError(message)
+    name = asked.items[0] if asked.items else stimuli.load(asked.stimuli).names[0]
+    with part(0.0, 0.2):
+        question, found = _map(asked, entry, name)
+    rows: list[Row] = []
+    rows += _sum(entry, question, found)
+    with part(0.2, 0.5):
+        rows += _seeds(spec, entry, question, found)
+    with part(0.5, 0.65):
+        rows += _untrained(asked, entry, question, found, name)
+        rows += _runner_up(asked, entry, question, found, name)
+    with part(0.65, 0.8):
+        curves, said = _curves(spec, question, found)
+        rows += said
+    rows += _object(asked, question, found, name)
+    with part(0.8, 1.0):
+        rows += _noise(spec, entry, question)
+    network, shown = networks.load(asked.network), stimuli.load(asked.stimuli)
+    return xr.Dataset(
+        {
+            "number": ("check", [r[1] for r in rows]),
+            **{
+                key: ("check", np.array([r[k] for r in rows], dtype=object))
+                for key, k in (("level", 2), ("sentence", 3), ("source", 4))
+            },
+            **curves,
+        },
+        coords={"check": [r[0] for r in rows]},
+        attrs={
+            "title": f"Trust in {entry.label} of {network.title} for {name} of {shown.title}",
+            "network": asked.network,
+            "network_title": network.title,
+            "stimuli": asked.stimuli,
+            "method": entry.name,
+            "item": name,
+            "target": question.target.words,
+            "unit": question.target.unit,
+            "device": networks.device().type,
+            "simulated": "no",
+        },
+    )
+
+
+def _map(asked: AttributionSpec, entry: Method, name: str) -> tuple[Question, Attribution]:
+    from dashboard.analyses.explaining import question
+
+    ready = question(asked, name)
+    given = settings_for(asked, ready)
+    refusal = entry.why_not(ready.explained, given)
+    if refusal:
+        raise InputError(refusal, "Choose another method.")
+    return ready, entry.run(ready.explained, given, lambda f: report(f, f"{entry.label}: {name}"))
+
+
+def _sum(entry: Method, question: Question, found: Attribution) -> list[Row]:
+    from dashboard.methods.attribution import trust as checks
+
+    if found.total is None:
+        return []
+    result = checks.completeness(found.values, found.total, question.explained.levels()[0])
+    return [("Sum", result.relative, LEVELS[result.verdict], result.sentence, result.source)]
+
+
+def _seeds(spec: TrustSpec, entry: Method, question: Question, found: Attribution) -> list[Row]:
+    from dashboard.methods.attribution import trust as checks
+
+    if not entry.sampled:
+        return []
+    maps = [found.values]
+    for k in range(1, spec.seeds):
+        given = settings_for(spec.attribution.replace(seed=spec.attribution.seed + k), question)
+        maps.append(entry.run(question.explained, given).values)
+        report(k / spec.seeds, f"Another seed: {k} of {spec.seeds - 1}")
+    result = checks.sampling_error(maps)
+    level = "good" if result.agreement > 0.9 else "amber" if result.agreement > 0.6 else "red"
+    return [("Seeds", result.agreement, level, result.sentence, result.source)]
+
+
+def _untrained(
+    asked: AttributionSpec, entry: Method, question: Question, found: Attribution, name: str
+) -> list[Row]:
+    """Compare with the map of the untrained twin for the same class."""
+    from dashboard.methods.attribution import trust as checks
+
+    ref = reference.parse(asked.network)
+    if "untrained" in ref.options:
+        return []
+    kept = {k: v for k, v in ref.options.items() if k != "weights"}
+    twin = str(reference.Reference(ref.name, {**kept, "untrained": "", "seed": kept.get("seed", "0")}))
+    target = question.likeliest[0][0] if asked.target == "top" and question.likeliest else asked.target
+    try:
+        _, other = _map(asked.replace(network=twin, target=target), entry, name)
+        result = checks.randomisation(found.values, {"all layers": other.values}, _change(question, found))
+    except HomologError:
+        return []
+    value = result.correlations[-1]
+    if math.isnan(value):
+        return [("Training", value, "grey", result.sentence, result.source)]
+    level = "good" if value < 0.3 else "amber" if value < 0.7 else "red"
+    return [("Training", value, level, result.sentence, result.source)]
+
+
+def _change(question: Question, found: Attribution) -> Any:
+    """Return stimulus less mean baseline, where it has the shape of the map."""
+    explained = question.explained
+    if explained.kind == "text":
+        return None
+    return (explained.inputs[0].double() - explained.baselines.double().mean(0)).cpu()
+
+
+def _runner_up(
+    asked: AttributionSpec, entry: Method, question: Question, found: Attribution, name: str
+) -> list[Row]:
+    from dashboard.methods.attribution import trust as checks
+
+    if asked.target not in ("top", "true") or len(question.likeliest) < 2:
+        return []
+    second = question.likeliest[1][0]
+    _, other = _map(asked.replace(target=second), entry, name)
+    result = checks.class_sensitivity(found.values, other.values, second)
+    value = result.correlation
+    level = "grey" if math.isnan(value) else "good" if value < 0.5 else "amber" if value < 0.9 else "red"
+    return [("Class", value, level, result.sentence, result.source)]
+
+
+def _curves(spec: TrustSpec, question: Question, found: Attribution) -> tuple[dict[str, Any], list[Row]]:
+    from dashboard.methods.attribution import trust as checks
+
+    explained = question.explained
+    if explained.kind == "text" and sum(not s for s in explained.special) < 2:
+        return {}, []
+    both = checks.curves(
+        explained,
+        found.values,
+        seeds=spec.seeds,
+        seed=spec.attribution.seed,
+        report=lambda f: report(f, "Deletion and insertion"),
+    )
+    scores = [[c.map, c.image, c.random] for c in both.values()]
+    columns = {
+        "score": (("curve", "order", "step"), np.array([[_plain(s) for s in row] for row in scores])),
+        "share": ("step", _plain(next(iter(both.values())).share)),
+        "curve": ("curve", list(both)),
+        "order": ("order", ["map", "|x − baseline|", "random"]),
+    }
+    rows = [(kind.capitalize(), c.area, _beaten(*c.beats), c.sentence, c.source) for kind, c in both.items()]
+    return columns, rows
+
+
+def _beaten(random: bool, image: bool) -> str:
+    """Return the level of a curve: no better than chance, than the stimulus itself, or better than both."""
+    return "red" if not random else "good" if image else "amber"
+
+
+def _plain(values: Any) -> np.ndarray:
+    array: np.ndarray = values.double().cpu().numpy()
+    return array if array.ndim == 1 else array.mean(axis=0)
+
+
+def _object(asked: AttributionSpec, question: Question, found: Attribution, name: str) -> list[Row]:
+    """Measure how much of the map lies on the object, where the picture was drawn by rule."""
+    import torch
+
+    from dashboard.methods.attribution import trust as checks
+
+    mask = object_mask(asked.stimuli, name)
+    if mask is None or found.values.dim() < 2 or tuple(found.values.shape[-2:]) != mask.shape:
+        return []
+    result = checks.mask_share(found.values, torch.from_numpy(mask))
+    level = "good" if result.share > 2 * result.area else "amber" if result.share > result.area else "red"
+    return [("Object", result.share, level, result.sentence, result.source)]
+
+
+def object_mask(stimuli_reference: str, name: str) -> np.ndarray | None:
+    """Return where the object is, (height, width) bool; None for stimuli that were not drawn by rule."""
+    ref = reference.parse(stimuli_reference)
+    if ref.name != "objects":
+        return None
+    from dashboard.stimuli.objects import Objects
+
+    objects = Objects(
+        n=ref.integer("n", 240),
+        seed=ref.integer("seed", 0),
+        group=ref.options.get("group", "training"),  # type: ignore[arg-type]
+    )
+    return np.asarray(objects.mask(objects.names.index(name)))
+
+
+def _noise(spec: TrustSpec, entry: Method, question: Question) -> list[Row]:
+    """Measure how much the map changes when the stimulus changes a little."""
+    import dataclasses
+
+    from dashboard.methods.attribution import trust as checks
+
+    explained = question.explained
+    if not explained.inputs.is_floating_point():
+        return []
+    given = settings_for(spec.attribution, question)
+
+    def map_of(inputs: Any) -> Any:
+        return entry.run(dataclasses.replace(explained, inputs=inputs), given).values
+
+    result = checks.sensitivity(
+        map_of,
+        explained.inputs,
+        radius=spec.noise,
+        draws=DRAWS,
+        seed=spec.attribution.seed,
+        report=lambda f: report(f, "Small changes of the stimulus"),
+    )
+    value = result.largest
+    level = "grey" if math.isnan(value) else "good" if value < 0.1 else "amber" if value < 0.5 else "red"
+    return [("Noise", value, level, result.sentence, result.source)]

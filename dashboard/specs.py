@@ -449,6 +449,8 @@ class WalkSpec(Spec):
     last: int = 1
     steps: int = 9
     samples: int = 48
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrustSpec(Spec):
     """How far can this map be trusted?"""

@@ -54,7 +54,7 @@ def layer_table(spec: NetworkSpec) -> xr.Dataset:
         each (layer,).
     """
     report(0.0, f"Opening {networks.shown_name(spec.network)}")
-    network = networks.load(spec.network)
+    network = networks.outline(spec.network)
     layers = network.layers
     given = _input_shapes(network)
 
@@ -224,7 +224,7 @@ def costs(spec: CostsSpec) -> xr.Dataset:
         ``receptive_field_note``, why there is none, each (layer,).
     """
     report(0.0, f"Opening {networks.shown_name(spec.network)}")
-    network = networks.load(spec.network)
+    network = networks.outline(spec.network)
     report(0.2, "Operations and receptive fields")
     found = networks.costs(network)
     fields = [np.nan if cost.receptive_field is None else cost.receptive_field for cost in found]

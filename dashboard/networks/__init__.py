@@ -14,6 +14,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from dashboard.errors import InputError, caution, collect_cautions
@@ -51,6 +52,7 @@ __all__ = [
     "input_kind",
     "inside_roots",
     "load",
+    "outline",
     "reducer",
     "select",
     "shown_name",
@@ -61,6 +63,7 @@ __all__ = [
 
 _MOST_LOADED = 2
 _loaded: OrderedDict[tuple[str, str], Network] = OrderedDict()
+_outlined: OrderedDict[tuple[str, str], Network] = OrderedDict()
 _loading = threading.Lock()
 
 
@@ -95,6 +98,40 @@ def load(reference: str) -> Network:
     return network
 
 
+def outline(reference: str) -> Network:
+    """Open a network for questions about its layers alone; an untrained twin comes without its weights.
+
+    Drawing the weights of a large twin takes longer than all there is to say about its shapes, operations and
+    receptive fields, none of which depend on them. Every weight of an outline is 0: it must answer nothing.
+    Other networks are loaded, so that weights which do not fit are refused.
+
+    Raises
+    ------
+    InputError
+        As `load`.
+    """
+    ref = parse(reference)
+    key = (reference, identity(reference))
+    if "untrained" not in ref.options or ref.scheme not in ("torchvision", "timm") or key in _loaded:
+        return load(reference)
+    with _loading:
+        network = _outlined.get(key)
+        if network is None:
+            try:
+                network = _open(*key, weightless=True)
+            except (NotImplementedError, RuntimeError):  # a builder that computes cannot do without memory
+                network = None
+            if network is not None:
+                while len(_outlined) >= _MOST_LOADED:
+                    _outlined.popitem(last=False)
+                _outlined[key] = network
+    if network is None:
+        return load(reference)
+    for told in network.cautions:
+        caution(told.code, told.message)
+    return network
+
+
 def suited_stimuli(reference: str) -> str:
     """Return the stimuli that a bundled network was made for; ``""`` for others. Torch is not imported.
 
@@ -109,16 +146,18 @@ def suited_stimuli(reference: str) -> str:
     return bundled.suited_stimuli(ref) if ref.scheme == "bundled" else ""
 
 
-def _open(reference: str, digest: str) -> Network:
-    from dashboard.networks.layers import tabulate
+def _open(reference: str, digest: str, weightless: bool = False) -> Network:
+    from dashboard.networks.layers import tabulate, without_weights, zeroed
     from dashboard.networks.schemes import open_network
 
-    with collect_cautions() as told:
+    with collect_cautions() as told, without_weights() if weightless else nullcontext():
         opened = open_network(parse(reference))
     if identity(reference) != digest:
         message = "The weight file changed while it was read."
         raise InputError(message, "Try again when it is complete.")
     module = opened.module.eval().requires_grad_(False)
+    if weightless:
+        zeroed(module)
     return Network(
         reference=shown_name(reference),
         title=opened.title,

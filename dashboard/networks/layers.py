@@ -10,6 +10,7 @@ import copy
 import fnmatch
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -219,6 +220,26 @@ def on_meta(module: nn.Module) -> nn.Module:
     }
     memo.update({id(b): b.detach().to("meta") for b in module.buffers()})
     return copy.deepcopy(module, memo).eval()
+
+
+def without_weights() -> AbstractContextManager[Any]:
+    """Return a context in which modules are built without memory and nothing is drawn for them."""
+    import torch
+
+    return torch.device("meta")
+
+
+def zeroed(module: nn.Module) -> None:
+    """Give every weight and buffer that has no memory one zero, shown at all its places; in place."""
+    import torch
+    from torch import nn
+
+    for inner in module.modules():
+        for name, held in (*inner.named_parameters(recurse=False), *inner.named_buffers(recurse=False)):
+            if held.is_meta:
+                shown = torch.zeros((), dtype=held.dtype).expand(held.shape)
+                is_weight = isinstance(held, nn.Parameter)
+                setattr(inner, name, nn.Parameter(shown, requires_grad=False) if is_weight else shown)
 
 
 def shared_copy(module: nn.Module) -> nn.Module:

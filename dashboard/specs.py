@@ -29,7 +29,9 @@ Source = Literal["network", "stimuli", "recording"]
 Explains = Literal["logit", "probability"]
 Baseline = Literal["black", "mean", "blur", "noise", "samples"]
 Segments = Literal["auto", "grid", "slic", "patches"]
-AttentionView = Literal["heads", "rollout", "distance", "entropy", "relevance", "query-key", "ablation"]
+AttentionView = Literal[
+    "heads", "rollout", "distance", "entropy", "relevance", "query-key", "ablation", "agreement"
+]
 Weighting = Literal["weights", "values"]
 
 KINDS: dict[str, type[Spec]] = {}

@@ -134,6 +134,7 @@ def _views() -> dict[str, Callable[[AttentionSpec, Network, Subject], xr.Dataset
         "query-key": query_key,
         "relevance": effects.relevance,
         "ablation": effects.ablation,
+        "agreement": effects.agreement,
     }
 
 

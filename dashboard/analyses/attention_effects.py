@@ -167,3 +167,138 @@ def ablation(spec: AttentionSpec, network: Network, one: Subject) -> xr.Dataset:
             "unread": json.dumps(lost, ensure_ascii=False),
         },
     )
+
+
+# --- agreement with what matters -------------------------------------------------------------------
+
+MOST_PLACES = 256
+"""Patches are removed one by one: of finer grids, a coarser one of at most so many places is taken."""
+
+OTHERS: dict[str, str] = {"ablation": "Patch ablation", "integrated-gradients": "Integrated gradients"}
+"""Attribution methods that attention is compared with: name in their registry, and what it is called here."""
+
+
+def agreement(spec: AttentionSpec, network: Network, one: Subject) -> xr.Dataset:
+    """Return how well each head's map agrees with what matters for a class by two other methods.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``agreement`` (method, layer, head): Spearman correlation, over places, of a head's attention (of the
+        CLS token, or the mean over all) with the absolute value of ``importance`` (method, row, column): by
+        how much the score falls without the patch, and integrated gradients added up over the patch.
+    """
+    found, lost = maps.chosen_maps(network, spec.layers)
+    reads, _ = maps.read_maps(network, one, found)
+    grid = _grid(reads, one)
+    importance, label, score = _importance(spec, one, grid)
+    query = spec.query or maps.default_query(reads)
+    values = _agreement(reads, query, importance)
+    answer = xr.Dataset(
+        {
+            "agreement": (("method", "layer", "head"), values),
+            "importance": (("method", "row", "column"), importance),
+        },
+        coords={
+            "method": [_called(name, one) for name in OTHERS],
+            "layer": [read.record.layer for read in reads],
+            "head": np.arange(1, values.shape[2] + 1),
+        },
+        attrs={
+            "target_name": label,
+            "score": score,
+            "query": query,
+            "places": json.dumps([maps.place(read, one) for read in reads]),
+            "unread": json.dumps(lost, ensure_ascii=False),
+        },
+    )
+    return maps.with_picture(answer, one)
+
+
+def _called(name: str, one: Subject) -> str:
+    return OTHERS[name].replace("Patch", "Word") if one.words else OTHERS[name]
+
+
+def _grid(reads: list[maps.Read], one: Subject) -> tuple[int, int]:
+    """Return rows and columns of the places that are removed one by one."""
+    if one.words:
+        return 1, len(one.words)
+    grids = [read.layout.keys.grid for read in reads if read.layout.keys.grid is not None]
+    few = [grid for grid in grids if grid[0] * grid[1] <= MOST_PLACES]
+    return max(few or [(14, 14)], key=lambda grid: grid[0] * grid[1])
+
+
+def _importance(spec: AttentionSpec, one: Subject, grid: tuple[int, int]) -> tuple[np.ndarray, str, float]:
+    """Return the importance of every place, (method, rows, columns), what it is for, and its score."""
+    import torch
+
+    from dashboard.analyses import explaining
+    from dashboard.methods.attribution import method
+    from dashboard.methods.attribution.base import Settings
+    from dashboard.specs import AttributionSpec
+
+    asked = AttributionSpec(network=spec.network, stimuli=spec.stimuli, target=spec.target)
+    question = explaining.question(asked, one.name)
+    labels = None
+    if not one.words:
+        height, width = question.explained.inputs.shape[-2:]
+        down, across = (np.arange(n) * g // n for n, g in zip((height, width), grid, strict=True))
+        labels = torch.from_numpy(down[:, None] * grid[1] + across[None, :])
+    settings = Settings(segments=labels, steps=32)
+    found = []
+    for k, name in enumerate(OTHERS):
+
+        def tell(fraction: float, k: int = k, name: str = name) -> None:
+            report((k + fraction) / len(OTHERS), f"{OTHERS[name]}: {fraction:.0%}")
+
+        values = method(name).run(question.explained, settings, tell).values.double().cpu().numpy()
+        values = values.sum(axis=0) if values.ndim == 3 else values
+        found.append(_pooled(values, labels, grid, total=name != "ablation"))
+    if one.special is not None:
+        found = [np.where(one.special[None], np.nan, values) for values in found]
+    score, _ = question.explained.levels()
+    return np.stack(found), question.target.words, score
+
+
+def _pooled(values: np.ndarray, labels: Any, grid: tuple[int, int], *, total: bool) -> np.ndarray:
+    """Return one value per place: the sum over its pixels, or their mean where all have the same."""
+    if labels is None:
+        return values.reshape(grid)
+    flat = labels.numpy().reshape(-1)
+    added = np.bincount(flat, weights=values.reshape(-1), minlength=grid[0] * grid[1])
+    return (added if total else added / np.bincount(flat)).reshape(grid)
+
+
+def _agreement(reads: list[maps.Read], query: str, importance: np.ndarray) -> np.ndarray:
+    """Return Spearman correlations, (method, layer, head)."""
+    from dashboard.methods import attention as methods
+
+    most = max(read.weights.shape[1] for read in reads)
+    values = np.full((len(importance), len(reads), most), np.nan)
+    size = np.abs(importance)
+    for k, read in enumerate(reads):
+        rows = maps.row(read, query, reads)
+        grid = read.layout.keys.grid
+        if grid is None:
+            seen = rows[:, None, :]
+        else:
+            seen = rows[:, rows.shape[1] - grid[0] * grid[1] :].reshape(-1, *grid)
+        seen = regridded(seen, (importance.shape[1], importance.shape[2]))
+        for m in range(len(importance)):
+            values[m, k, : len(seen)] = methods.agreement(seen.reshape(len(seen), -1), size[m].reshape(1, -1))
+    return values
+
+
+def regridded(maps_: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
+    """Return maps (n, rows, columns) on another grid: means of what is joined, repeats of what is cut."""
+    for axis, wanted in ((1, grid[0]), (2, grid[1])):
+        size = maps_.shape[axis]
+        if size > wanted:
+            starts = np.arange(wanted) * size // wanted
+            counts = np.diff([*starts, size])
+            shape = [1, 1, 1]
+            shape[axis] = wanted
+            maps_ = np.add.reduceat(maps_, starts, axis=axis) / counts.reshape(shape)
+        elif size < wanted:
+            maps_ = np.take(maps_, np.arange(wanted) * size // wanted, axis=axis)
+    return maps_

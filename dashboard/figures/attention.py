@@ -777,7 +777,7 @@ def effect_chart(ds: xr.Dataset, *, dark: bool = False, width: Any = "container"
 
 def agreement_chart(ds: xr.Dataset, method: str, *, dark: bool = False, width: Any = "container") -> Any:
     """Draw the rank correlation of each head's map with that of another method, heads by layers."""
-    values = ds["agreement"].sel(method=method).transpose("layer", "head").to_numpy()
+    values = ds["agreement"].sel({"method": method}).transpose("layer", "head").to_numpy()
     return _heat(ds, values, f"Spearman ρ with {method}", (-1.0, 1.0), "diverging", dark, width)
 
 
@@ -1072,7 +1072,7 @@ def _head_table(ds: xr.Dataset) -> pd.DataFrame:
             columns[name] = ds[name].transpose("layer", "head").to_numpy().ravel()
     for method in answers.names(ds, "method") if "agreement" in ds else []:
         columns[f"agreement: {method}"] = (
-            ds["agreement"].sel(method=method).transpose("layer", "head").to_numpy().ravel()
+            ds["agreement"].sel({"method": method}).transpose("layer", "head").to_numpy().ravel()
         )
     found = pd.DataFrame(columns)
     return found[found.iloc[:, 2:].notna().any(axis=1)].reset_index(drop=True)

@@ -248,6 +248,7 @@ def details(spec: AttentionSpec, answer: Answer) -> None:
         "Measures": measures,
         "Relevance": relevance,
         "Heads removed": ablation,
+        "Agreement": agreement,
         "Queries and keys": query_key,
         "Heads and brain": brain,
         "Table": table,

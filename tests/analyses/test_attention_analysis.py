@@ -161,3 +161,22 @@ def test_dropped_tokens_and_pictures_smaller_than_a_patch_are_told(tmp_path):
     small = VIT.replace(network="timm:vit_tiny_patch16_224?untrained&seed=0", stimuli=f"folder:{tmp_path}")
     told = json.loads(compute.compute(small).attrs["cautions"])[0]["message"]
     assert "9 × 9 pixels, fewer than a patch (16 × 16)" in told
+
+
+def test_agreement_is_the_rank_correlation_with_what_the_score_loses(vit):
+    from scipy import stats
+
+    found = compute.compute(VIT.replace(view="agreement"))
+    network, shown = networks.load(VIT.network), stimuli.load(VIT.stimuli)
+    row = vit["map2"].to_numpy()[1, 0, 1:]
+    for k in range(2):
+        wanted = stats.spearmanr(row, np.abs(found.importance[k].to_numpy().ravel())).statistic
+        assert float(found.agreement[k, 2, 1]) == pytest.approx(wanted, abs=1e-9)
+    with torch.no_grad():
+        logits = network.module(network.prepare([shown.picture(0)]))[0]
+    assert found.attrs["score"] == pytest.approx(float(logits.max()), abs=1e-5)
+    assert found.importance.shape == (2, 8, 8)
+    words = compute.compute(TEXT.replace(view="agreement"))
+    assert words.importance.shape == (2, 1, 7)
+    assert np.isnan(words.importance[:, 0, 0]).all()  # [CLS] is never taken out
+    assert np.isfinite(words.agreement).all()

@@ -11,9 +11,8 @@ from dashboard.specs import AttentionSpec, Weighting
 from dashboard.ui import answers, attention_views, choices, sidebar
 from dashboard.ui.text import plain
 
+# Shown to text networks while no texts are chosen.
 SENTENCE = "the keys to the old cabinet near the windows"
-"""Shown to text networks while no texts are chosen."""
-
 TOP = "top"
 
 

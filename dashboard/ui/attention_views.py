@@ -104,8 +104,9 @@ def pictures(spec: AttentionSpec, answer: Answer) -> None:
         grid(found, figure.head_rows(found, query, shared=shared), chosen, label)
     with right:
         over_picture(spec, found, query, chosen)
+    asked = spec.replace(query=query)
     panel.footer(
-        found, spec, lambda: figure.sheet(figure.head_rows(found, query, shared=shared)), name="heads"
+        found, asked, lambda: figure.sheet(figure.head_rows(found, query, shared=shared)), name="heads"
     )
 
 

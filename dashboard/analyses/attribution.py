@@ -331,9 +331,14 @@ def methods(spec: AttributionMethodsSpec) -> xr.Dataset:
 
 
 def why_not(entry: Method, asked: Question, given: Settings) -> str:
+    """Say why a method cannot explain a stimulus made ready; see `why_not_explained`."""
+    return why_not_explained(entry, asked.explained, given)
+
+
+def why_not_explained(entry: Method, explained: Explained, given: Settings) -> str:
     """Say why a method cannot work here; ``""`` when it can. A refusal is a sentence, never an error."""
     try:
-        return entry.why_not(asked.explained, given)
+        return entry.why_not(explained, given)
     except HomologError as error:
         return str(error)
     except ModuleNotFoundError:

@@ -27,6 +27,13 @@ OPTION_HELP = {
     "stimuli": "stimulus reference, such as gratings or folder:PICTURES",
     "recording": "recording, such as kriegeskorte92 or simulated-v1",
     "layers": "names, patterns such as features.*, or all, separated by commas (default: about eight)",
+    "layer": "name of one layer (default: the first that fits)",
+    "orientations": "number of orientations, evenly spaced over 180 degrees",
+    "frequencies": "spatial frequencies in cycles per picture with colons between (default: eight)",
+    "phases": "number of phases, evenly spaced over 360 degrees",
+    "aperture": "diameter of the gratings as a part of the picture's side; 0 for none",
+    "contrasts": "contrasts with colons between, at least five (default: full contrast only)",
+    "sizes": "diameters with colons between, at least five (default: one size only)",
     "areas": "area names, separated by commas (default: every area)",
     "metric": "dissimilarity between two activation patterns",
     "measure": "similarity between two RDMs",
@@ -61,6 +68,8 @@ ANSWER_VERBS = {
     "attention": ("attention", "where the heads of a transformer look in one picture or text"),
     "brain": ("brain", "similarity of each layer with each brain area"),
     "attribute": ("attribution", "which parts of stimuli raise or lower a score of the network"),
+    "filters": ("filters", "kernels of a layer"),
+    "tuning": ("tuning", "tuning of the units of a layer to gratings"),
 }
 
 

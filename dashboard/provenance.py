@@ -39,6 +39,8 @@ VERBS = {
     "brain": "brain",
     "attribution": "attribute",
     "attention": "attention",
+    "filters": "filters",
+    "tuning": "tuning",
 }
 """Kinds of spec with a verb of their own on the command line; all others are run from a file."""
 
@@ -64,6 +66,11 @@ LABELS = {
     "versus": "Two networks",
     "walk": "Walk between latents",
     "trust": "Trust in attributions",
+    "filters": "Filters",
+    "gabors": "Gabor fits",
+    "feature-maps": "Feature maps",
+    "tuning": "Tuning",
+    "neuron-tuning": "Tuning of neurons",
 }
 """What an answer of each kind is called in a list."""
 

@@ -461,3 +461,61 @@ class TrustSpec(Spec):
     attribution: AttributionSpec
     seeds: int = 5
     noise: float = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class FiltersSpec(Spec):
+    """What do the kernels of a layer look like?"""
+
+    kind: ClassVar[str] = "filters"
+    network: str = _source("network")
+    layer: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GaborsSpec(Spec):
+    """Which Gabor function does each kernel of a layer resemble?"""
+
+    kind: ClassVar[str] = "gabors"
+    network: str = _source("network")
+    layer: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureMapsSpec(Spec):
+    """Where in one stimulus does each channel of a layer respond?"""
+
+    kind: ClassVar[str] = "feature-maps"
+    network: str = _source("network")
+    stimuli: str = _source("stimuli")
+    item: str = ""
+    layer: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuningSpec(Spec):
+    """How are the units of a layer tuned to orientation, spatial frequency, phase, contrast and size?
+
+    `frequencies` (cycles per picture), `contrasts` (0 to 1) and `sizes` (diameter as a part of the picture's
+    side) are numbers with colons between, or empty: frequencies for eight suited to the input, contrasts and
+    sizes for none.
+    """
+
+    kind: ClassVar[str] = "tuning"
+    network: str = _source("network")
+    layer: str = ""
+    orientations: int = 24
+    frequencies: str = ""
+    phases: int = 8
+    aperture: float = 1.0
+    contrasts: str = ""
+    sizes: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeuronTuningSpec(Spec):
+    """How are the neurons of a recording tuned to gratings?"""
+
+    kind: ClassVar[str] = "neuron-tuning"
+    recording: str = _source("recording")
+    area: str = ""

@@ -18,6 +18,8 @@ page = st.navigation(
         st.Page("predictions.py", title="Predictions", icon=":material/label:"),
         st.Page("attributions.py", title="Attributions", icon=":material/layers:"),
         st.Page("attention.py", title="Attention", icon=":material/visibility:"),
+        st.Page("filters.py", title="Filters", icon=":material/filter_b_and_w:"),
+        st.Page("tuning.py", title="Tuning", icon=":material/tune:"),
         st.Page("rdms.py", title="RDMs", icon=":material/grid_on:"),
         st.Page("brain.py", title="Brain", icon=":material/neurology:"),
         st.Page("jobs.py", title="Jobs", icon=":material/list_alt:"),

@@ -75,6 +75,11 @@ ANALYSES: dict[str, Analysis] = {
     "walk": Analysis("walk", "walk", 1),
     "trust": Analysis("trust", "trust", 1, lane="long", builds_on=("attribution",)),
     "attention": Analysis("attention", "attention", 1, slow=("ablation", "agreement")),
+    "filters": Analysis("filters", "filters", 1),
+    "gabors": Analysis("filters", "gabors", 1, lane="long"),
+    "feature-maps": Analysis("filters", "feature_maps", 1),
+    "tuning": Analysis("tuning", "tuning", 1, lane="long", builds_on=("activations",)),
+    "neuron-tuning": Analysis("tuning", "neuron_tuning", 1),
 }
 """Kind of spec -> its analysis. Adding one is a function and a line here."""
 

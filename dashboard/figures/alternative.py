@@ -13,6 +13,7 @@ from dashboard.figures import (
     attention,
     attribution,
     brain,
+    filters,
     health,
     latents,
     network,
@@ -21,6 +22,7 @@ from dashboard.figures import (
     tasks,
     theme,
     trust,
+    tuning,
     versus,
     walk,
 )
@@ -122,6 +124,11 @@ ALTERNATIVES: dict[str, Callable[[xr.Dataset], str]] = {
     "versus": versus.verdict,
     "walk": walk.words,
     "trust": trust.alt,
+    "filters": filters.words,
+    "gabors": filters.words,
+    "feature-maps": filters.words,
+    "tuning": tuning.verdict,
+    "neuron-tuning": tuning.verdict,
 }
 """Words by kind of answer."""
 

@@ -180,6 +180,30 @@ def _walk_table(ds: xr.Dataset) -> pd.DataFrame:
     return table(ds)
 
 
+def _kernel_table(ds: xr.Dataset) -> pd.DataFrame:
+    from dashboard.figures.filters import kernel_table
+
+    return kernel_table(ds)
+
+
+def _gabor_table(ds: xr.Dataset) -> pd.DataFrame:
+    from dashboard.figures.filters import gabor_table
+
+    return gabor_table(ds)
+
+
+def _feature_map_table(ds: xr.Dataset) -> pd.DataFrame:
+    from dashboard.figures.filters import map_table
+
+    return map_table(ds)
+
+
+def _tuning_table(ds: xr.Dataset) -> pd.DataFrame:
+    from dashboard.figures.tuning import table
+
+    return table(ds)
+
+
 TABLES: dict[str, Callable[[xr.Dataset], pd.DataFrame]] = {
     "attention": _attention_table,
     "brain": _score_table,
@@ -201,6 +225,11 @@ TABLES: dict[str, Callable[[xr.Dataset], pd.DataFrame]] = {
     "attribution": _attribution_table,
     "trust": _trust_table,
     "attribution-methods": _refusal_table,
+    "filters": _kernel_table,
+    "gabors": _gabor_table,
+    "feature-maps": _feature_map_table,
+    "tuning": _tuning_table,
+    "neuron-tuning": _tuning_table,
 }
 """Tidy table by kind of answer."""
 
@@ -350,7 +379,32 @@ def _walk(ds: xr.Dataset, width: int) -> Any:
 def _attention(ds: xr.Dataset, width: int) -> Any:
     from dashboard.figures.attention import main_chart
 
-    return main_chart(ds, width)
+
+main_chart
+
+
+def _kernels(ds: xr.Dataset, width: int) -> Any:
+    from dashboard.figures.filters import kernel_chart
+
+    return kernel_chart(ds, width=width - 12)
+
+
+def _gabors(ds: xr.Dataset, width: int) -> Any:
+    from dashboard.figures.filters import gabor_chart
+
+    return gabor_chart(ds, width=width - 160)
+
+
+def _feature_maps(ds: xr.Dataset, width: int) -> Any:
+    from dashboard.figures.filters import maps_chart
+
+    return maps_chart(ds, width=width - 12)
+
+
+def _tuning(ds: xr.Dataset, width: int) -> Any:
+    from dashboard.figures.tuning import overview
+
+    return overview(ds, width=width)
 
 
 FIGURES: dict[str, Callable[[xr.Dataset, int], Any]] = {
@@ -371,6 +425,11 @@ FIGURES: dict[str, Callable[[xr.Dataset, int], Any]] = {
     "walk": _walk,
     "attribution": _attribution,
     "trust": _trust,
+    "filters": _kernels,
+    "gabors": _gabors,
+    "feature-maps": _feature_maps,
+    "tuning": _tuning,
+    "neuron-tuning": _tuning,
 }
 """Figure by kind of answer, for when none is given: a function of the answer and a width in pixels."""
 

@@ -45,6 +45,8 @@ class Tuning:
         Response to grey.
     preferred_orientation : np.ndarray
         Degrees, [0, 180): where the interpolated orientation curve is highest.
+    mean_orientation : np.ndarray
+        Degrees: half the angle of Σ r e^(2iθ), the vector average; steadier than the peak in noise.
     circular_variance : np.ndarray
         1 − abs(Σ r e^(2iθ)) / Σ r; 0 sharp, 1 flat (Ringach, Shapley & Hawken, 2002, J Neurosci 22:5639).
     osi : np.ndarray
@@ -72,6 +74,7 @@ class Tuning:
     peak: np.ndarray
     blank: np.ndarray
     preferred_orientation: np.ndarray
+    mean_orientation: np.ndarray
     circular_variance: np.ndarray
     osi: np.ndarray
     half_width: np.ndarray
@@ -175,7 +178,14 @@ def _best(mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _orientation(
     curve: np.ndarray, orientations: np.ndarray, silent: np.ndarray
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    names = ("preferred_orientation", "circular_variance", "osi", "half_width", "half_width_70")
+    names = (
+        "preferred_orientation",
+        "mean_orientation",
+        "circular_variance",
+        "osi",
+        "half_width",
+        "half_width_70",
+    )
     reasons = {name: silent.copy() for name in names}
     n_units, n = curve.shape
     if n < 4:
@@ -185,7 +195,7 @@ def _orientation(
         )
     good = silent == ""
     flat = good & (np.ptp(curve, axis=1) <= 1e-9 * curve.max(axis=1))
-    for name in ("preferred_orientation", "half_width", "half_width_70"):
+    for name in ("preferred_orientation", "mean_orientation", "half_width", "half_width_70"):
         reasons[name] = np.where(flat, FLAT, reasons[name])
     fine = upsampled(curve)
     step = 180.0 / fine.shape[1]
@@ -196,6 +206,7 @@ def _orientation(
     with np.errstate(invalid="ignore", divide="ignore"):
         found = {
             "preferred_orientation": np.where(good & ~flat, (orientations[0] + top * step) % 180.0, np.nan),
+            "mean_orientation": np.where(good & ~flat, mean_orientation(curve, orientations), np.nan),
             "circular_variance": np.where(good, circular_variance(curve, orientations), np.nan),
             "osi": np.where(good, (peak - orthogonal) / (peak + orthogonal), np.nan),
         }
@@ -204,6 +215,12 @@ def _orientation(
         found[name] = np.where(good & ~flat, width, np.nan)
         reasons[name] = np.where(good & ~flat & np.isnan(width), why, reasons[name])
     return found, reasons
+
+
+def mean_orientation(curve: np.ndarray, orientations: np.ndarray) -> np.ndarray:
+    """Return half the angle of Σ r e^(2iθ) over the last axis, in degrees from 0 to below 180."""
+    turn = np.exp(2j * np.deg2rad(np.asarray(orientations, dtype=np.float64)))
+    return np.rad2deg(np.angle(curve @ turn)) / 2 % 180.0
 
 
 def circular_variance(curve: np.ndarray, orientations: np.ndarray) -> np.ndarray:

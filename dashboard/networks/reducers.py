@@ -164,6 +164,40 @@ def _plan_mean_of_tokens(layer: Layer, ref: Reference) -> ReduceTokens:
     return reduce
 
 
+# --- the unit in the middle ------------------------------------------------------------------------
+
+
+def patch_grid(layer: Layer) -> tuple[int, int] | None:
+    """Return how many tokens come before the patches and the side of their square, or None.
+
+    Only for outputs of (tokens, features): what is left after a class token, a distillation token or up to
+    four registers must be a square number.
+    """
+    if layer.channel_axis != 1 or len(layer.shape) != 2 or layer.token_axis is not None:
+        return None
+    for before in range(6):
+        side = round((layer.shape[0] - before) ** 0.5)
+        if side > 1 and side * side == layer.shape[0] - before:
+            return before, side
+    return None
+
+
+def _plan_centre(layer: Layer, ref: Reference) -> Reduce:
+    axis, shape = layer.channel_axis, layer.shape
+    grid = patch_grid(layer)
+    if grid is not None:
+        middle = grid[0] + (grid[1] // 2) * grid[1] + grid[1] // 2
+        return lambda output: output[:, middle].clone()
+    if axis is None or len(shape) < 3:
+        return _plan_all(layer, ref)
+    place = tuple(slice(None) if k == axis else size // 2 for k, size in enumerate(shape))
+    return lambda output: output[(slice(None), *place)].clone()
+
+
+def _units_centre(layer: Layer, ref: Reference) -> int:
+    return layer.channels if len(layer.shape) > 2 or patch_grid(layer) is not None else layer.units
+
+
 # --- the first token -------------------------------------------------------------------------------
 
 
@@ -279,6 +313,12 @@ REDUCERS: dict[str, Kind] = {
         (),
         "Of a transformer only the first token is kept, which stands for the whole picture or text.",
         _plan_first_token,
+    ),
+    "centre": Kind(
+        _units_centre,
+        _plan_centre,
+        (),
+        "Of each channel only the unit in the middle of the picture is kept, as an electrode would.",
     ),
     "subset": Kind(
         lambda layer, ref: min(layer.units, _number(ref)),

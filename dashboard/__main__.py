@@ -27,7 +27,7 @@ OPTION_HELP = {
     "stimuli": "stimulus reference, such as gratings or folder:PICTURES",
     "recording": "recording, such as kriegeskorte92 or simulated-v1",
     "layers": "names, patterns such as features.*, or all, separated by commas (default: about eight)",
-    "layer": "name of one layer (default: the first that fits)",
+    "layer": "name of one layer (default: the first that fits; for attribution the method's own choice)",
     "orientations": "number of orientations, evenly spaced over 180 degrees",
     "frequencies": "spatial frequencies in cycles per picture with colons between (default: eight)",
     "phases": "number of phases, evenly spaced over 360 degrees",
@@ -52,7 +52,6 @@ OPTION_HELP = {
     "segments": "what perturbation methods switch",
     "pieces": "about how many segments for grid and slic",
     "window": "side of the occluding window in pixels (0: an eighth of the picture)",
-    "layer": "layer that class activation maps read (default: the method's own choice)",
     "item": "name of the stimulus (default: the first)",
     "view": "what to show",
     "query": "who looks: cls, received (the mean over all), or row,column of a patch (default: cls if it "

@@ -379,8 +379,7 @@ def _walk(ds: xr.Dataset, width: int) -> Any:
 def _attention(ds: xr.Dataset, width: int) -> Any:
     from dashboard.figures.attention import main_chart
 
-
-main_chart
+    return main_chart(ds, width)
 
 
 def _kernels(ds: xr.Dataset, width: int) -> Any:

@@ -20,6 +20,11 @@ MEASURES: dict[str, tuple[str, str, str]] = {
         "deg",
         "Orientation of the bars at the peak of the interpolated curve; 0 is vertical, clockwise.",
     ),
+    "mean_orientation": (
+        "Mean orientation",
+        "deg",
+        "Half the angle of Σ r e^(2iθ), the vector average; steadier than the peak when responses are noisy.",
+    ),
     "circular_variance": (
         "Circular variance",
         "",
@@ -160,7 +165,7 @@ def methods_text(ds: xr.Dataset) -> str:
         f"frequencies ({theme.three_digits(f[0])} to {theme.three_digits(f[-1])} cycles per picture) and "
         f"{len(p)} phases at full contrast and equal mean luminance. {blank} The orientation curve is the "
         "mean over phases at the best spatial frequency, interpolated by its Fourier series; circular "
-        "variance after Ringach, Shapley & Hawken (2002), OSI as in Mazurek, Kager & Van Hooser (2014), widths "
+        "variance after Ringach, Shapley & Hawken (2002), OSI as in Mazurek et al. (2014), widths "
         "at half height, F1/F0 after Skottun et al. (1991). Static gratings have no direction."
     )
 
@@ -248,7 +253,13 @@ def _who(ds: xr.Dataset) -> str:
 
 def _range(name: str, finite: np.ndarray) -> tuple[float, float]:
     """Return the ends of an axis: those of the measure where it has any, else those of the data."""
-    fixed = {"preferred_orientation": (0, 180), "circular_variance": (0, 1), "osi": (0, 1), "f1_f0": (0, 2)}
+    fixed = {
+        "preferred_orientation": (0, 180),
+        "mean_orientation": (0, 180),
+        "circular_variance": (0, 1),
+        "osi": (0, 1),
+        "f1_f0": (0, 2),
+    }
     if name in fixed:
         first, last = fixed[name]
         return float(first), float(max(last, finite.max(initial=last)))

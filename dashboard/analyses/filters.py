@@ -181,8 +181,10 @@ def gabors(spec: GaborsSpec) -> xr.Dataset:
     grey, _, share = gabor.grey(found.weights)
     fit = gabor.fit(grey, lambda done: report(done, f"Gabor fits: {round(done * n)} of {n} kernels"))
     drawn = np.stack([gabor.draw(fit, k, height, width) for k in range(n)])
+    # x and y are taken by the pixels of `fitted`
+    renamed = {"x": "centre_x", "y": "centre_y"}
     numbers: dict[str, tuple] = {
-        name: ("unit", values) for name, values in vars(fit).items() if name != "reasons"
+        renamed.get(name, name): ("unit", values) for name, values in vars(fit).items() if name != "reasons"
     }
     for name in ("orientation", "phase"):
         numbers[name] = (*numbers[name], {"units": "deg"})

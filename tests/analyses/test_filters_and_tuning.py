@@ -31,6 +31,7 @@ def home(tmp_path_factory):
 
 def test_first_kernels_are_the_weights_themselves():
     answer = compute.compute(specs.FiltersSpec(network=CNN))
+    assert compute.stored(specs.FiltersSpec(network=CNN)) is not None
     weights = networks.load(CNN).module.get_submodule("stem.0").weight.numpy()
     np.testing.assert_array_equal(answer["kernel"].to_numpy(), weights)
     norms = np.linalg.norm(weights.reshape(16, -1).astype(np.float64), axis=1)
@@ -58,6 +59,7 @@ def test_a_layer_that_reads_the_whole_picture_is_laid_out_as_one():
 
 def test_gabors_of_alexnet_size_and_refusals():
     answer = compute.compute(specs.GaborsSpec(network=CNN))
+    assert compute.stored(specs.GaborsSpec(network=CNN)) is not None
     weights = networks.load(CNN).module.get_submodule("stem.0").weight.numpy()
     found = gabor.fit(gabor.grey(weights[:2])[0])
     np.testing.assert_allclose(answer["orientation"].to_numpy()[:2], found.orientation)
@@ -78,6 +80,7 @@ def test_feature_maps_are_the_output_of_the_layer():
         network=CNN, stimuli="objects?n=3&seed=4", item=shown.names[1], layer="stem.0"
     )
     answer = compute.compute(spec)
+    assert compute.stored(spec) is not None
     network = networks.load(CNN)
     with torch.no_grad():
         expected = network.module.get_submodule("stem.0")(network.prepare([shown.picture(1)]))[0].numpy()
@@ -141,6 +144,7 @@ def test_contrast_and_size_are_fitted_when_asked_for():
         sizes="0.1:0.2:0.4:0.7:1",
     )
     answer = compute.compute(spec)
+    assert compute.stored(spec) is not None
     curve = answer["contrast_curve"].to_numpy()
     assert curve.shape == (16, 5)
     driven = curve[:, -1] > 0.1

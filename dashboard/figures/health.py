@@ -320,6 +320,7 @@ def ridge_chart(
                     labelExpr=f"{theme.js(labels)}[format(abs(datum.value), '~g')] || ''",
                     grid=True,
                     labelLimit=170,
+                    labelOverlap=False,
                 ),
             ),
             y2="foot:Q",

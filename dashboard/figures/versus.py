@@ -243,6 +243,9 @@ def curves_chart(
                 "part:N",
                 title=None,
                 scale=alt.Scale(domain=["training", "validation"], range=[[5, 4], [1, 0]]),
+                legend=alt.Legend(
+                    symbolType="stroke", symbolSize=300, symbolStrokeColor=theme.colour("muted", dark)
+                ),
             ),
             tooltip=["network:N", "part:N", "epoch:Q", alt.Tooltip("value:Q", format=".4g")],
         )

@@ -101,7 +101,12 @@ def _table(table: object, words: str) -> None:
     if len(table) == 0:  # type: ignore[arg-type]
         st.caption("Nothing differs here.")
         return
-    st.dataframe(table, hide_index=True, alt=words, height="auto" if len(table) < 12 else 440)  # type: ignore[arg-type]
+    columns: dict[str, object] = {"Change": st.column_config.TextColumn(width="medium")}
+    for name in table:  # type: ignore[attr-defined]
+        if name.startswith(("Parameters of", "FLOPs of")):
+            columns[name] = st.column_config.NumberColumn(format="localized")
+    height = "auto" if len(table) < 12 else 440  # type: ignore[arg-type]
+    st.dataframe(table, hide_index=True, alt=words, height=height, column_config=columns)
 
 
 def _sizes(answer: choices.Answer, spec: VersusSpec, differences: bool) -> None:

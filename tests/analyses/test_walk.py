@@ -66,3 +66,20 @@ def test_what_cannot_walk_says_why(changes, words):
     with pytest.raises(InputError) as error:
         compute.compute(specs.WalkSpec(**{"network": "bundled:objects_cnn", **changes}))
     assert words in str(error.value)
+
+
+def test_the_bundled_generator_is_described_and_walks():
+    gan = "bundled:objects_gan"
+    layers, costs = (
+        compute.compute(specs.NetworkSpec(network=gan)),
+        compute.compute(specs.CostsSpec(network=gan)),
+    )
+    assert "samples" in layers.attrs["panels"].split(",")
+    assert layers.attrs["n_parameters"] == networks.load(gan).n_parameters
+    assert float(costs.attrs["total_flops"]) > 1e6
+    assert set(costs.receptive_field_note.values) == {"The input of this network is no picture."}
+    answer = compute.compute(specs.WalkSpec(network=gan, steps=5, samples=4))
+    assert answer.picture.shape == (5, 64, 64, 3)
+    # 8-bit levels; neighbours in a batch of another size change the last digits
+    np.testing.assert_allclose(answer.picture.values[-1], answer.sample.sel(seed=1).values, atol=1)
+    assert answer.sample.values.std(axis=0).mean() > 10  # the pictures of four seeds are four pictures

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 import models
+from dashboard import stimuli
 from dashboard.stimuli.objects import Objects, categories
 
 SEED = 7
@@ -89,6 +90,12 @@ def test_preprocessing_gives_the_input_of_the_card(name):
     if card.get("input") == "text":
         x = recipe.preprocess("The keys to the cabinet")
         assert (list(x.shape), x.dtype) == (card["input_shape"], torch.int64)
+        return
+    if card.get("input") == "vector":
+        latent = stimuli.load(f"{card['stimuli']}?n=1").vectors[0]
+        x = recipe.preprocess(latent)
+        assert (list(x.shape), x.dtype) == (card["input_shape"], torch.float32)
+        np.testing.assert_allclose(x.numpy(), latent, rtol=1e-6)
         return
     for shape in ((64, 64, 3), (90, 51, 3)):
         picture = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
@@ -186,6 +193,51 @@ def test_latent_means_are_what_is_reconstructed(pictures):
     x = torch.from_numpy(pictures[:5]).permute(0, 3, 1, 2).float() / 255
     with torch.no_grad():
         torch.testing.assert_close(vae(x), vae.decode(vae.encode(x)[0]))
+
+
+def test_made_pictures_come_near_to_drawn_ones(pictures):
+    """Latents and Objects are new here; the distance of 360 pictures is a little above the card's."""
+    from models.objects_gan import features, frechet, judges
+
+    recipe, vit = importlib.import_module("models.objects_gan"), judges()["objects_vit"]
+    latents = stimuli.load(f"latents?n=360&seed={SEED}").vectors
+    torch.manual_seed(0)
+    networks = {"made": opened("objects_gan"), "untrained": recipe.build().eval()}
+    drawn = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
+    known, found = features(vit, drawn), {}
+    with torch.no_grad():
+        x = torch.stack([recipe.preprocess(latent) for latent in latents])
+        for name, network in networks.items():
+            found[name] = frechet(features(vit, torch.cat([network(part) for part in x.split(120)])), known)
+    metrics = models.card("objects_gan")["metrics"]
+    assert found["made"] == pytest.approx(metrics["frechet_made"], rel=0.15)
+    assert found["made"] < 25 < 100 < found["untrained"]
+    assert metrics["frechet_drawn"] < 0.1 * metrics["frechet_made"]
+
+
+def test_the_card_of_the_generator_says_what_it_does_not_do():
+    card, recipe = models.card("objects_gan"), importlib.import_module("models.objects_gan")
+    assert card["why"] == recipe.why(card["metrics"])
+    assert "not in place of Objects" in card["why"]
+
+
+def test_the_distance_of_clouds_has_its_closed_form():
+    from models.objects_gan import frechet
+
+    x = np.random.default_rng(0).normal(size=(200, 3))
+    assert frechet(x, x) == pytest.approx(0, abs=1e-9)
+    # moved by (3, 0, 0) and twice as wide: 9 + trace(S + 4 S - 2 * 2 S) about the trace of S
+    wide = 2 * (x - x.mean(0)) + x.mean(0) + [3, 0, 0]
+    assert frechet(x, wide) == pytest.approx(9 + np.trace(np.cov(x.T)))
+
+
+def test_the_discriminator_takes_drawn_pictures_for_drawn(pictures):
+    gan = opened("objects_gan")
+    drawn = torch.from_numpy(pictures[:120]).permute(0, 3, 1, 2).float() / 255
+    with torch.no_grad():
+        made = gan(torch.randn((120, 48), generator=torch.Generator().manual_seed(SEED)))
+        said = [gan.discriminator(some) for some in (drawn, made)]
+    assert float((said[0] > said[1].median()).double().mean()) > 0.8
 
 
 def test_new_shapes_from_twenty_pictures():

@@ -408,7 +408,7 @@ def why(metrics: dict[str, float]) -> str:
     made, drawn = (f"{100 * metrics[f'confident_{which}']:.0f} %" for which in ("made", "drawn"))
     return (
         f"Made for walks between latent points, not in place of Objects: most of its objects are rounded "
-        f"blobs without the texture and the clear outline of a shape. objects_cnn names a shape with probability "
-        f"0.9 or more in {made} of its pictures, and in {drawn} of drawn ones. Seen by eye in 48 samples, "
-        f"objects are mostly green or violet, and a few pictures show two objects or none."
+        f"blobs without the texture and the clear outline of a shape. objects_cnn names a shape with "
+        f"probability 0.9 or more in {made} of its pictures, and in {drawn} of drawn ones. Seen by eye in 48 "
+        f"samples, objects are mostly green or violet, and a few pictures show two objects or none."
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from dashboard import networks, reference
@@ -101,11 +103,11 @@ def _table(table: object, words: str) -> None:
     if len(table) == 0:  # type: ignore[arg-type]
         st.caption("Nothing differs here.")
         return
-    columns: dict[str, object] = {"Change": st.column_config.TextColumn(width="medium")}
+    columns: dict[str, Any] = {"Change": st.column_config.TextColumn(width="medium")}
     for name in table:  # type: ignore[attr-defined]
         if name.startswith(("Parameters of", "FLOPs of")):
             columns[name] = st.column_config.NumberColumn(format="localized")
-    height = "auto" if len(table) < 12 else 440  # type: ignore[arg-type]
+    height: Any = "auto" if len(table) < 12 else 440  # type: ignore[arg-type]
     st.dataframe(table, hide_index=True, alt=words, height=height, column_config=columns)
 
 

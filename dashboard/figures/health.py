@@ -320,7 +320,7 @@ def ridge_chart(
                     labelExpr=f"{theme.js(labels)}[format(abs(datum.value), '~g')] || ''",
                     grid=True,
                     labelLimit=170,
-                    labelOverlap=False,
+                    tickCount=len(names),  # with more values than ticks, Vega leaves out every other
                 ),
             ),
             y2="foot:Q",

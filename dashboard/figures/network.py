@@ -183,13 +183,15 @@ def verdict(network_ds: xr.Dataset) -> str:
     count = int(attrs.get("n_parameters", 0))
     family = f" ({told['family']})" if told.get("family") else ""
     text = (
-        f"{attrs.get('name', 'It')}{family} has {blocks} blocks and {count:,} parameters; it takes "
-        f"{attrs.get('input_shape', 'its input')}"
+        f"{attrs.get('name', 'It')}{family} has {blocks} {'block' if blocks == 1 else 'blocks'} and {count:,} "
+        f"parameters; it takes "
+        f"{attrs.get('input_shape', 'its input')}{' numbers' if told.get('input') == 'vector' else ''}"
     )
     kinds = {
         "classes": f"gives {_plural(int(attrs.get('n_labels', 0)))}",
         "mask": "gives a mask of the picture",
         "orientation": "gives an orientation",
+        "picture": "gives a picture",
     }
     said = kinds.get(str(attrs.get("output", "")))
     return f"{text} and {said}." if said else f"{text}."

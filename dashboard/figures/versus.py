@@ -230,7 +230,11 @@ def curves_chart(
         alt.Chart(alt.Data(values=rows))
         .mark_line(point=alt.OverlayMarkDef(size=16), strokeWidth=1.8)
         .encode(
-            x=alt.X("epoch:Q", title="Epoch", axis=alt.Axis(tickMinStep=1, format="d")),
+            x=alt.X(
+                "epoch:Q",
+                title="Epoch (solid: validation, dashed: training)",
+                axis=alt.Axis(tickMinStep=1, format="d"),
+            ),
             y=alt.Y("value:Q", title=title, scale=alt.Scale(zero=name == "loss")),
             color=alt.Color(
                 "network:N",
@@ -243,9 +247,7 @@ def curves_chart(
                 "part:N",
                 title=None,
                 scale=alt.Scale(domain=["training", "validation"], range=[[5, 4], [1, 0]]),
-                legend=alt.Legend(
-                    symbolType="stroke", symbolSize=300, symbolStrokeColor=theme.colour("muted", dark)
-                ),
+                legend=None,
             ),
             tooltip=["network:N", "part:N", "epoch:Q", alt.Tooltip("value:Q", format=".4g")],
         )

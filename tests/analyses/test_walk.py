@@ -11,6 +11,7 @@ from dashboard import compute, networks, specs, stimuli
 from dashboard.analyses import walk
 from dashboard.errors import InputError
 from dashboard.figures import walk as figure
+from dashboard.figures.network import verdict
 from dashboard.methods.paths import great_circle
 
 torch = pytest.importorskip("torch")
@@ -76,6 +77,9 @@ def test_the_bundled_generator_is_described_and_walks():
     )
     assert "samples" in layers.attrs["panels"].split(",")
     assert layers.attrs["n_parameters"] == networks.load(gan).n_parameters
+    assert verdict(layers).endswith(
+        "has 1 block and 487,807 parameters; it takes 48 numbers and gives a picture."
+    )
     assert float(costs.attrs["total_flops"]) > 1e6
     assert set(costs.receptive_field_note.values) == {"The input of this network is no picture."}
     answer = compute.compute(specs.WalkSpec(network=gan, steps=5, samples=4))

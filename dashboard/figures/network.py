@@ -183,8 +183,8 @@ def verdict(network_ds: xr.Dataset) -> str:
     count = int(attrs.get("n_parameters", 0))
     family = f" ({told['family']})" if told.get("family") else ""
     text = (
-        f"{attrs.get('name', 'It')}{family} has {blocks} {'block' if blocks == 1 else 'blocks'} and {count:,} "
-        f"parameters; it takes "
+        f"{attrs.get('name', 'It')}{family} has {blocks} {'block' if blocks == 1 else 'blocks'} "
+        f"and {count:,} parameters; it takes "
         f"{attrs.get('input_shape', 'its input')}{' numbers' if told.get('input') == 'vector' else ''}"
     )
     kinds = {

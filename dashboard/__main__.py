@@ -34,6 +34,9 @@ OPTION_HELP = {
     "aperture": "diameter of the gratings as a part of the picture's side; 0 for none",
     "contrasts": "contrasts with colons between, at least five (default: full contrast only)",
     "sizes": "diameters with colons between, at least five (default: one size only)",
+    "column": "column of the stimuli that is decoded (default: category)",
+    "folds": "parts into which stimuli are split",
+    "permutations": "shuffles of the labels behind p",
     "areas": "area names, separated by commas (default: every area)",
     "metric": "dissimilarity between two activation patterns",
     "measure": "similarity between two RDMs",
@@ -69,6 +72,8 @@ ANSWER_VERBS = {
     "attribute": ("attribution", "which parts of stimuli raise or lower a score of the network"),
     "filters": ("filters", "kernels of a layer"),
     "tuning": ("tuning", "tuning of the units of a layer to gratings"),
+    "probe": ("probe", "what can be read out of the layers of a network"),
+    "decode": ("decoding", "what can be read out of the areas of a recording"),
 }
 
 

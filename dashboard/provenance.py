@@ -41,6 +41,8 @@ VERBS = {
     "attention": "attention",
     "filters": "filters",
     "tuning": "tuning",
+    "decoding": "decode",
+    "probe": "probe",
 }
 """Kinds of spec with a verb of their own on the command line; all others are run from a file."""
 
@@ -71,6 +73,8 @@ LABELS = {
     "feature-maps": "Feature maps",
     "tuning": "Tuning",
     "neuron-tuning": "Tuning of neurons",
+    "probe": "Readout of layers",
+    "decoding": "Decoding of areas",
 }
 """What an answer of each kind is called in a list."""
 
@@ -230,7 +234,7 @@ def command(spec: Spec, out: str = "") -> str:
     if spec.kind not in VERBS:
         return f"{start} run {spec.kind}.json{end}"
     query = spec.to_query()
-    words = [VERBS[spec.kind], query.pop("network")]
+    words = [VERBS[spec.kind], *([query.pop("network")] if "network" in query else [])]
     for name, text in query.items():
         # A value that starts with a dash would be taken for an option.
         words += [f"--{name}={text}"] if text.startswith("-") else [f"--{name}", text]

@@ -519,3 +519,31 @@ class NeuronTuningSpec(Spec):
     kind: ClassVar[str] = "neuron-tuning"
     recording: str = _source("recording")
     area: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeSpec(Spec):
+    """What of the stimuli can be read out of each layer of a network?"""
+
+    kind: ClassVar[str] = "probe"
+    network: str = _source("network")
+    stimuli: str = _source("stimuli")
+    column: str = "category"
+    layers: tuple[str, ...] = ()
+    reducer: str = "spatial-mean"
+    folds: int = 5
+    permutations: int = 200
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodingSpec(Spec):
+    """What of the stimuli can be read out of each area of a recording?"""
+
+    kind: ClassVar[str] = "decoding"
+    recording: str = _source("recording")
+    column: str = "category"
+    areas: tuple[str, ...] = ()
+    folds: int = 5
+    permutations: int = 200
+    seed: int = 0

@@ -22,6 +22,7 @@ page = st.navigation(
         st.Page("tuning.py", title="Tuning", icon=":material/tune:"),
         st.Page("rdms.py", title="RDMs", icon=":material/grid_on:"),
         st.Page("brain.py", title="Brain", icon=":material/neurology:"),
+        st.Page("decoding.py", title="Decoding", icon=":material/psychology:"),
         st.Page("jobs.py", title="Jobs", icon=":material/list_alt:"),
     ],
     expanded=True,

@@ -80,6 +80,8 @@ ANALYSES: dict[str, Analysis] = {
     "feature-maps": Analysis("filters", "feature_maps", 1),
     "tuning": Analysis("tuning", "tuning", 1, lane="long", builds_on=("activations",)),
     "neuron-tuning": Analysis("tuning", "neuron_tuning", 1),
+    "probe": Analysis("decoding", "probe", 1, lane="long", builds_on=("activations",)),
+    "decoding": Analysis("decoding", "decoding", 1, lane="long"),
 }
 """Kind of spec -> its analysis. Adding one is a function and a line here."""
 

@@ -13,6 +13,7 @@ from dashboard.figures import (
     attention,
     attribution,
     brain,
+    decoding,
     filters,
     health,
     latents,
@@ -129,6 +130,8 @@ ALTERNATIVES: dict[str, Callable[[xr.Dataset], str]] = {
     "feature-maps": filters.words,
     "tuning": tuning.verdict,
     "neuron-tuning": tuning.verdict,
+    "probe": decoding.verdict,
+    "decoding": decoding.verdict,
 }
 """Words by kind of answer."""
 

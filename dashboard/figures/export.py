@@ -204,6 +204,12 @@ def _tuning_table(ds: xr.Dataset) -> pd.DataFrame:
     return table(ds)
 
 
+def _decoding_table(ds: xr.Dataset) -> pd.DataFrame:
+    from dashboard.figures.decoding import table
+
+    return table(ds)
+
+
 TABLES: dict[str, Callable[[xr.Dataset], pd.DataFrame]] = {
     "attention": _attention_table,
     "brain": _score_table,
@@ -230,6 +236,8 @@ TABLES: dict[str, Callable[[xr.Dataset], pd.DataFrame]] = {
     "feature-maps": _feature_map_table,
     "tuning": _tuning_table,
     "neuron-tuning": _tuning_table,
+    "probe": _decoding_table,
+    "decoding": _decoding_table,
 }
 """Tidy table by kind of answer."""
 
@@ -406,6 +414,12 @@ def _tuning(ds: xr.Dataset, width: int) -> Any:
     return overview(ds, width=width)
 
 
+def _decoding(ds: xr.Dataset, width: int) -> Any:
+    from dashboard.figures.decoding import main_chart
+
+    return main_chart(ds, width)
+
+
 FIGURES: dict[str, Callable[[xr.Dataset, int], Any]] = {
     "attention": _attention,
     "brain": _profile,
@@ -429,6 +443,8 @@ FIGURES: dict[str, Callable[[xr.Dataset, int], Any]] = {
     "feature-maps": _feature_maps,
     "tuning": _tuning,
     "neuron-tuning": _tuning,
+    "probe": _decoding,
+    "decoding": _decoding,
 }
 """Figure by kind of answer, for when none is given: a function of the answer and a width in pixels."""
 

@@ -1,0 +1,283 @@
+"""What can be read out of patterns linearly: cross-validated ridge decoders with a permutation null.
+
+The penalty is chosen inside each training set by leave-one-out error, features are standardised with the
+training set's means and deviations, and every permutation goes through all of this again. Permutations share
+one decomposition per fold, so hundreds cost little more than one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from dashboard.errors import InputError
+from dashboard.methods.classification import angle_errors, orientations
+
+Task = Literal["classes", "orientation", "number"]
+ALPHAS = tuple(float(a) for a in np.logspace(-2, 6, 9))
+"""Penalties tried."""
+
+_AT_ONCE = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Decoding:
+    """Cross-validated predictions of one set of patterns.
+
+    Attributes
+    ----------
+    predicted : np.ndarray
+        (n_stimuli,) the held-out prediction of each stimulus: position of a class, degrees, or the number.
+    score : float
+        Accuracy; mean absolute error in degrees; or the share of variance explained, R².
+    null : np.ndarray
+        (n_permutations,) scores with shuffled labels.
+    alpha : np.ndarray
+        (n_folds,) penalties that were chosen.
+    """
+
+    predicted: np.ndarray
+    score: float
+    null: np.ndarray
+    alpha: np.ndarray
+
+
+def folds(labels: np.ndarray | None, n: int, n_folds: int = 5, seed: int = 0) -> np.ndarray:
+    """Return the fold of each stimulus, (n,) from 0; classes are spread evenly over folds when given.
+
+    Parameters
+    ----------
+    labels : np.ndarray or None
+        (n,) positions of classes.
+    n : int
+        Number of stimuli.
+    n_folds, seed : int
+
+    Raises
+    ------
+    InputError
+        When there are fewer stimuli, or fewer of a class, than folds.
+    """
+    if not 2 <= n_folds <= n:
+        message = f"{n} stimuli cannot be split into {n_folds} folds."
+        raise InputError(message, "Ask for 2 folds or more, and no more than there are stimuli.")
+    if labels is None:
+        from sklearn.model_selection import KFold
+
+        splitter = KFold(n_folds, shuffle=True, random_state=seed).split(np.zeros(n))
+    else:
+        from sklearn.model_selection import StratifiedKFold
+
+        few = np.bincount(labels)
+        if few[few > 0].min() < n_folds:
+            message = f"The smallest class has {few[few > 0].min()} stimuli, fewer than the {n_folds} folds."
+            raise InputError(message, "Ask for fewer folds, or for stimuli with more of each class.")
+        splitter = StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(np.zeros(n), labels)
+    found = np.empty(n, dtype=np.int64)
+    for k, (_, test) in enumerate(splitter):
+        found[test] = k
+    return found
+
+
+def decode(
+    patterns: np.ndarray,
+    target: np.ndarray,
+    task: Task,
+    fold: np.ndarray,
+    *,
+    permutations: int = 0,
+    seed: int = 0,
+    report: Callable[[float], None] | None = None,
+) -> Decoding:
+    """Decode a target from patterns.
+
+    Parameters
+    ----------
+    patterns : np.ndarray
+        (n_stimuli, n_units).
+    target : np.ndarray
+        (n_stimuli,) positions of classes, degrees of orientation [0, 180), or numbers.
+    task : "classes", "orientation" or "number"
+        Orientations are decoded as cosine and sine of twice the angle.
+    fold : np.ndarray
+        (n_stimuli,) of `folds`; a stimulus is never predicted by a decoder that saw it.
+    permutations : int
+        How often the labels are shuffled within folds.
+    seed : int
+        Of the shuffles; the same for every set of patterns, so that maxima over sets can be taken.
+
+    Returns
+    -------
+    Decoding
+
+    Raises
+    ------
+    InputError
+        When sizes do not fit or patterns are not finite.
+    """
+    x = _checked(patterns, target, fold)
+    orders = [np.arange(len(x)), *_shuffles(fold, permutations, seed)]
+    coded = _coded(target, task)
+    n_columns = coded.shape[1]
+    held_out = np.empty((len(orders), len(x), n_columns))
+    chosen = []
+    parts = np.unique(fold)
+    for k, part in enumerate(parts):
+        test = fold == part
+        train = ~test
+        fit = _Ridge(x[train])
+        for start in range(0, len(orders), _AT_ONCE):
+            some = orders[start : start + _AT_ONCE]
+            goals = np.stack([coded[order][train] for order in some], axis=1)
+            said, alpha = fit.predict(x[test], goals)
+            held_out[start : start + len(some), test] = said.swapaxes(0, 1)
+            if start == 0:
+                chosen.append(alpha[0])
+        if report is not None:
+            report((k + 1) / len(parts))
+    scores = [
+        score(_decided(h, task), target[order], task) for h, order in zip(held_out, orders, strict=True)
+    ]
+    return Decoding(_decided(held_out[0], task), scores[0], np.array(scores[1:]), np.array(chosen))
+
+
+def score(predicted: np.ndarray, target: np.ndarray, task: Task) -> float:
+    """Return accuracy, mean absolute error in degrees, or R² against the mean of the target."""
+    if task == "classes":
+        return float((predicted == target).mean())
+    if task == "orientation":
+        return float(np.abs(angle_errors(target, predicted)).mean())
+    spread = float(((target - target.mean()) ** 2).sum())
+    return 1 - float(((target - predicted) ** 2).sum()) / spread if spread else float("nan")
+
+
+def p_values(
+    scores: Sequence[float] | np.ndarray, nulls: np.ndarray, task: Task
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return for each set of patterns p against its own null, and against the best of all sets.
+
+    The second holds the family-wise error over sets (Nichols & Holmes, 2002); p = (1 + n as good) / (1 + n)
+    (Phipson & Smyth, 2010).
+
+    Parameters
+    ----------
+    scores : array_like
+        (n_sets,).
+    nulls : np.ndarray
+        (n_sets, n_permutations), the same shuffles in every row.
+    """
+    sign = -1.0 if task == "orientation" else 1.0
+    found, null = sign * np.asarray(scores), sign * nulls
+    n = null.shape[1]
+    single = (1 + (null >= found[:, None] - 1e-12).sum(axis=1)) / (1 + n)
+    best = null.max(axis=0) if n else np.empty(0)
+    return single, (1 + (best >= found[:, None] - 1e-12).sum(axis=1)) / (1 + n)
+
+
+def coefficients(patterns: np.ndarray, target: np.ndarray, task: Task) -> tuple[np.ndarray, np.ndarray]:
+    """Fit one decoder to all stimuli and return its weights on the patterns as given.
+
+    Returns
+    -------
+    weights : np.ndarray
+        (n_columns, n_units); columns are classes, cosine and sine, or the number.
+    intercept : np.ndarray
+        (n_columns,).
+    """
+    x = np.asarray(patterns, dtype=np.float64)
+    fit = _Ridge(x)
+    goals = _coded(np.asarray(target), task)[:, None]
+    alpha = fit.best(goals)[0]
+    centred = goals[:, 0] - goals[:, 0].mean(axis=0)
+    shrunk = fit.s / (fit.s**2 + alpha)
+    weights = (fit.v.T @ (shrunk[:, None] * (fit.u.T @ centred))) / fit.scale[:, None]
+    return weights.T, goals[:, 0].mean(axis=0) - fit.mean @ weights
+
+
+def _checked(patterns: np.ndarray, target: np.ndarray, fold: np.ndarray) -> np.ndarray:
+    x = np.asarray(patterns, dtype=np.float64)
+    if x.ndim != 2 or len(x) != len(target) or len(x) != len(fold):
+        message = f"There are {len(x)} patterns for {len(target)} targets and {len(fold)} folds."
+        raise InputError(message)
+    if not np.isfinite(x).all():
+        message = "Some responses are no numbers."
+        raise InputError(message, "Check the recording or the network's weights.")
+    return x
+
+
+def _shuffles(fold: np.ndarray, permutations: int, seed: int) -> list[np.ndarray]:
+    """Return orders that shuffle stimuli within folds.
+
+    The folds hold every class alike; shuffled over folds, labels would not be so evenly spread, which pushes
+    cross-validated scores below chance, and any data would look better than that.
+    """
+    random = np.random.default_rng([seed, 0xDEC0DE])
+    members = [np.flatnonzero(fold == k) for k in np.unique(fold)]
+    orders = []
+    for _ in range(permutations):
+        order = np.empty(len(fold), dtype=np.int64)
+        for here in members:
+            order[here] = random.permutation(here)
+        orders.append(order)
+    return orders
+
+
+def _coded(target: np.ndarray, task: Task) -> np.ndarray:
+    """Return what the ridge regression predicts: −1 and 1 per class, cosine and sine, or the number."""
+    if task == "classes":
+        kinds = int(target.max()) + 1
+        return np.where(target[:, None] == np.arange(kinds), 1.0, -1.0)
+    if task == "orientation":
+        angle = 2 * np.deg2rad(np.asarray(target, dtype=np.float64))
+        return np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    return np.asarray(target, dtype=np.float64)[:, None]
+
+
+def _decided(said: np.ndarray, task: Task) -> np.ndarray:
+    if task == "classes":
+        return said.argmax(axis=1)
+    return orientations(said) if task == "orientation" else said[:, 0]
+
+
+class _Ridge:
+    """Ridge regression on one training set: its decomposition, shared by all targets and penalties."""
+
+    def __init__(self, x: np.ndarray) -> None:
+        self.mean = x.mean(axis=0)
+        deviation = x.std(axis=0)
+        # As scikit-learn's StandardScaler: a unit that never changes is only centred.
+        constant = deviation <= 10 * np.finfo(np.float64).eps * np.maximum(np.abs(self.mean), 1e-300)
+        self.scale = np.where(constant, 1.0, deviation)
+        self.u, self.s, self.v = np.linalg.svd((x - self.mean) / self.scale, full_matrices=False)
+
+    def best(self, goals: np.ndarray) -> np.ndarray:
+        """Return the penalty with the least leave-one-out error of each target, (n_targets,).
+
+        Parameters
+        ----------
+        goals : np.ndarray
+            (n_train, n_targets, n_columns).
+        """
+        n = len(goals)
+        centred = goals - goals.mean(axis=0)
+        inside = np.einsum("nk,ntc->ktc", self.u, centred)
+        errors = []
+        for alpha in ALPHAS:
+            shrink = self.s**2 / (self.s**2 + alpha)
+            fitted = np.einsum("nk,ktc->ntc", self.u * shrink, inside)
+            leverage = 1 / n + (self.u**2 * shrink).sum(axis=1)
+            left_out = (centred - fitted) / np.maximum(1 - leverage, 1e-12)[:, None, None]
+            errors.append((left_out**2).mean(axis=(0, 2)))
+        return np.array(ALPHAS)[np.argmin(errors, axis=0)]
+
+    def predict(self, x: np.ndarray, goals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return predictions (n_test, n_targets, n_columns) and the penalties (n_targets,)."""
+        alpha = self.best(goals)
+        mean = goals.mean(axis=0)
+        shrunk = self.s[:, None] / (self.s[:, None] ** 2 + alpha)
+        inside = np.einsum("nk,ntc->ktc", self.u, goals - mean) * shrunk[:, :, None]
+        seen = ((x - self.mean) / self.scale) @ self.v.T
+        return mean + np.einsum("nk,ktc->ntc", seen, inside), alpha

@@ -1,0 +1,35 @@
+"""What the Decoding page shows."""
+
+from __future__ import annotations
+
+from tests.pages.test_pages import homolog_home, opened, words  # noqa: F401 - one store for the module
+
+
+def test_decoding_page_reads_layers():
+    app = opened(
+        "decoding.py",
+        network="bundled:objects_cnn",
+        stimuli="objects?n=72",
+        layers="block3",
+        permutations="20",
+    )
+    said = words(app)
+    assert not app.exception
+    assert not app.error
+    assert "Category is read out best from block3" in said
+    assert "Ridge decoder, 5 folds over 72 stimuli" in said
+
+
+def test_decoding_page_reads_areas_and_shows_their_units():
+    app = opened(
+        "decoding.py",
+        source="areas of the recording",
+        recording="simulated-v1?subjects=1&cells=30",
+        permutations="20",
+        decoded="Units",
+    )
+    said = words(app)
+    assert not app.exception
+    assert not app.error
+    assert "read out best from simulated V1" in said
+    assert "SHAP values of the linear decoder" in said

@@ -104,3 +104,10 @@ def parse(text: str) -> Reference:
         message = f'"{text}" gives an option twice.'
         raise InputError(message)
     return Reference(name, MappingProxyType(dict(pairs)))
+
+
+def untrained(network: str) -> str:
+    """Return the reference of a network's untrained twin: random weights, of seed 0 unless one is given."""
+    ref = parse(network)
+    kept = {name: value for name, value in ref.options.items() if name != "weights"}
+    return str(Reference(ref.name, {**kept, "untrained": "", "seed": kept.get("seed", "0")}))

@@ -87,13 +87,6 @@ def columns(stimuli: str, task: str) -> list[str]:
     ]
 
 
-def untrained(network: str) -> str:
-    """Return the reference of the untrained twin."""
-    ref = reference.parse(network)
-    kept = {name: value for name, value in ref.options.items() if name != "weights"}
-    return str(reference.Reference(ref.name, {**kept, "untrained": "", "seed": kept.get("seed", "0")}))
-
-
 def show(spec: PredictionsSpec, twin: bool) -> None:
     """Draw the verdict and what belongs to the kind of prediction."""
     answer = answers.ask(spec, height=560)
@@ -102,7 +95,8 @@ def show(spec: PredictionsSpec, twin: bool) -> None:
     figure = tasks.module(answer)
     st.markdown(f"**{plain(figure.verdict(answer))}**")
     answers.cautions(answer)
-    beside = answers.ask(spec.replace(network=untrained(spec.network)), height=120) if twin else None
+    plain_twin = spec.replace(network=reference.untrained(spec.network))
+    beside = answers.ask(plain_twin, height=120) if twin else None
     if beside is not None:
         st.markdown(plain(figure.twin_words(answer, beside)))
     VIEWS[answer.attrs["task"]](Shown(spec, answer, beside, choices.pictures(spec.stimuli)))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.errors import InputError
-from dashboard.reference import Reference, parse
+from dashboard.reference import Reference, parse, untrained
 
 NAME = st.text(st.characters(codec="ascii", categories=("L", "N")), min_size=1, max_size=8)
 VALUE = st.text(st.characters(codec="utf-8", exclude_categories=("C",)), max_size=12).map(str.strip)
@@ -50,3 +50,15 @@ def test_integer_option_out_of_range(text):
 def test_unknown_option_names_the_allowed():
     with pytest.raises(InputError, match="Did you mean seed"):
         parse("gratings?sed=1").check_options({"seed", "n"})
+
+
+@pytest.mark.parametrize(
+    ("network", "twin"),
+    [
+        ("bundled:objects_cnn", "bundled:objects_cnn?untrained&seed=0"),
+        ("torchvision:resnet18?weights=DEFAULT", "torchvision:resnet18?untrained&seed=0"),
+        ("torchvision:resnet18?untrained&seed=3", "torchvision:resnet18?untrained&seed=3"),
+    ],
+)
+def test_untrained_twin(network, twin):
+    assert untrained(network) == twin

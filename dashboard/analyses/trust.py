@@ -133,11 +133,9 @@ def _untrained(
     """Compare with the map of the untrained twin for the same class."""
     from dashboard.methods.attribution import trust as checks
 
-    ref = reference.parse(asked.network)
-    if "untrained" in ref.options:
+    if "untrained" in reference.parse(asked.network).options:
         return []
-    kept = {k: v for k, v in ref.options.items() if k != "weights"}
-    twin = str(reference.Reference(ref.name, {**kept, "untrained": "", "seed": kept.get("seed", "0")}))
+    twin = reference.untrained(asked.network)
     target = question.likeliest[0][0] if asked.target == "top" and question.likeliest else asked.target
     try:
         _, other = _map(asked.replace(network=twin, target=target), entry, name)

@@ -404,7 +404,7 @@ def _classes(question: AttributionSpec, maps: Sequence[choices.Answer], known: c
 
 
 def _networks(question: AttributionSpec, maps: Sequence[choices.Answer], known: choices.Answer) -> None:
-    twin = untrained(question.network)
+    twin = reference.untrained(question.network)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         spec = question_for(question, _one_method(maps, "networks_method"))
         options = list(dict.fromkeys([twin, *OTHERS.get(question.network, ())]))
@@ -431,13 +431,6 @@ OTHERS = {
     "bundled:objects_cnn": ("bundled:objects_vit",),
     "bundled:objects_vit": ("bundled:objects_cnn",),
 }
-
-
-def untrained(network: str) -> str:
-    """Return the reference of the untrained twin."""
-    ref = reference.parse(network)
-    kept = {name: value for name, value in ref.options.items() if name != "weights"}
-    return str(reference.Reference(ref.name, {**kept, "untrained": "", "seed": kept.get("seed", "0")}))
 
 
 def _compare(found: Sequence[choices.Answer], titles: Sequence[str], key: str, *, each: bool = False) -> None:

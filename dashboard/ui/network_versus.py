@@ -47,7 +47,7 @@ def draw(network: str) -> None:
 
 def _choose(network: str) -> tuple[str, bool]:
     def take_twin() -> None:
-        st.session_state["second"] = twin(network)
+        st.session_state["second"] = reference.untrained(network)
 
     known = [entry.reference for entry in _entries() if entry.reference != network]
     asked = st.session_state.get("second") or st.query_params.get("second")
@@ -79,13 +79,6 @@ def _choose(network: str) -> tuple[str, bool]:
 @st.cache_data(ttl=20, max_entries=1, show_spinner=False)
 def _entries() -> list[networks.Entry]:
     return sorted(networks.catalogue(), key=lambda entry: entry.weights == "download")
-
-
-def twin(network: str) -> str:
-    """Return the reference of the untrained twin."""
-    ref = reference.parse(network)
-    kept = {name: value for name, value in ref.options.items() if name != "weights"}
-    return str(reference.Reference(ref.name, {**kept, "untrained": "", "seed": kept.get("seed", "0")}))
 
 
 def _spec(network: str, second: str) -> VersusSpec | None:

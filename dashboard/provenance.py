@@ -62,6 +62,7 @@ LABELS = {
     "attention": "Attention",
     "recurrent": "Gates and states",
     "attribution": "Attributions",
+    "attribution-set": "Attributions over a set",
     "attribution-methods": "Attribution methods",
     "latents": "Latent numbers",
     "traversal": "Latent traversal",
@@ -322,6 +323,14 @@ def _trust_text(spec: Any) -> str:
     )
 
 
+def _attribution_set_text(spec: Any) -> str:
+    one = _attribution_text(spec.attribution)
+    return (
+        f"{one.replace('one stimulus', f'up to {spec.most} stimuli', 1)} Over them, |values| were averaged, "
+        "with 95 % intervals of the mean (Lundberg et al., 2020)."
+    )
+
+
 def _baseline(spec: Any) -> str:
     return {
         "black": "a black picture",
@@ -376,6 +385,7 @@ METHODS: dict[str, Callable[[Any], str]] = {
     "attention": _attention_text,
     "recurrent": _recurrent_text,
     "attribution": _attribution_text,
+    "attribution-set": _attribution_set_text,
     "trust": _trust_text,
     "rdm": _rdm_text,
     "area-rdm": _area_rdm_text,

@@ -399,6 +399,15 @@ class AttributionSpec(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AttributionSetSpec(Spec):
+    """What matters to the network over a whole set: which features, and is it the object?"""
+
+    kind: ClassVar[str] = "attribution-set"
+    attribution: AttributionSpec
+    most: int = 48
+
+
+@dataclass(frozen=True, kw_only=True)
 class AttributionMethodsSpec(Spec):
     """Which attribution methods work on this network and target, and what does a forward pass cost?"""
 

@@ -21,8 +21,9 @@ def choose() -> tuple[AttributionSpec | None, list[str], figure.Scaling, choices
     with st.container(horizontal=True, vertical_alignment="bottom"):
         item = attributing.item(shown)
         target = attributing.target(chosen.network, chosen.stimuli, item)
-        baseline = attributing.baseline()
-        settings = attributing.more()
+        kind = attributing.kind(chosen.network, chosen.stimuli, item)
+        baseline = attributing.baseline(kind)
+        settings = attributing.more(kind)
     question = choices.build(
         AttributionSpec,
         network=chosen.network,
@@ -36,7 +37,7 @@ def choose() -> tuple[AttributionSpec | None, list[str], figure.Scaling, choices
         return None, [], "each", None
     about = answers.ask(attributing.about(question), height=420)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        names, scaling = attributing.methods(about), attributing.scaling()
+        names, scaling = attributing.methods(about), attributing.scaling(kind)
     return question, names, scaling, about
 
 

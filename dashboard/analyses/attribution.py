@@ -42,7 +42,8 @@ def attribution(spec: AttributionSpec) -> xr.Dataset:
         ``picture`` and ``baseline_picture`` (item, y, x, rgb) uint8, ``likeliest`` and ``probability``
         (item, rank); where they exist ``standard_error`` (like the map; summed over channels, which bounds
         it), ``channel_map`` (item, channel, y, x), ``segment`` (item, y, x; -1 is never switched) and
-        ``segment_value`` (item, number).
+        ``segment_value`` (item, number), ``mask_share`` and ``mask_area`` (item): the share of |map| on
+        the object, and of the picture that it covers.
 
     Raises
     ------
@@ -172,6 +173,7 @@ def _dataset(
     columns |= said([asked for asked, *_ in rows])
     columns |= seen([asked for asked, *_ in rows])
     columns |= _channels(rows)
+    columns |= _on_object(spec, rows)
     columns |= _pieces(rows, dims)
     coords: dict[str, Any] = {"item": [asked.name for asked, *_ in rows]}
     if first.kind == "text":
@@ -245,6 +247,19 @@ def seen(questions: Sequence[Question]) -> dict[str, Any]:
             dims = ("y", "x") if questions[0].explained.kind == "image" else ("picture_y", "picture_x")
             found[name] = (("item", *dims, "rgb"), np.stack(pictures))  # type: ignore[arg-type]
     return found
+
+
+def _on_object(spec: AttributionSpec, rows: Sequence[tuple[Question, Attribution, Any]]) -> dict[str, Any]:
+    """Return the share of each map on the object, and of the picture that it covers, where both are known."""
+    from dashboard.analyses.explaining import on_object
+
+    found = [on_object(spec.stimuli, asked.name, one.values) for asked, one, _ in rows]
+    if any(result is None for result in found):
+        return {}
+    return {
+        name: ("item", [getattr(result, field) for result in found])
+        for name, field in (("mask_share", "share"), ("mask_area", "area"))
+    }
 
 
 def _channels(rows: Sequence[tuple[Question, Attribution, Any]]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from dashboard import networks, stimuli
+from dashboard import networks, reference, stimuli
 from dashboard.analyses import predictions
 from dashboard.errors import InputError, collect_cautions, unknown
 from dashboard.methods.attribution.base import Explained, Truncated
@@ -24,6 +24,7 @@ from dashboard.networks.layers import first_tensor
 from dashboard.stimuli import Stimuli
 
 if TYPE_CHECKING:
+    from dashboard.methods.attribution.trust import MaskShare
     from dashboard.networks import Layer
     from dashboard.specs import AttributionSpec
 
@@ -578,3 +579,31 @@ def _tensor(found: Any) -> torch.Tensor:
 def _example(network: Network) -> str:
     named = [row.name for row in network.layers if row.default] or [row.name for row in network.layers]
     return f"{named[len(named) // 2]}:0" if named else "LAYER:0"
+
+
+# --- where the object is ---------------------------------------------------------------------------
+
+
+def on_object(stimuli_reference: str, name: str, values: torch.Tensor) -> MaskShare | None:
+    """Measure how much of a map lies on the object; None where that is not known."""
+    from dashboard.methods.attribution.trust import mask_share
+
+    mask = object_mask(stimuli_reference, name)
+    if mask is None or values.dim() < 2 or tuple(values.shape[-2:]) != mask.shape:
+        return None
+    return mask_share(values, torch.from_numpy(mask))
+
+
+def object_mask(stimuli_reference: str, name: str) -> np.ndarray | None:
+    """Return where the object is, (height, width) bool; None for stimuli that were not drawn by rule."""
+    ref = reference.parse(stimuli_reference)
+    if ref.name != "objects":
+        return None
+    from dashboard.stimuli.objects import Objects
+
+    objects = Objects(
+        n=ref.integer("n", 240),
+        seed=ref.integer("seed", 0),
+        group=ref.options.get("group", "training"),  # type: ignore[arg-type]
+    )
+    return np.asarray(objects.mask(objects.names.index(name)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,11 @@ from dashboard.progress import part, report
 from dashboard.specs import AttributionSpec, TrustSpec
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from dashboard.analyses.explaining import Question
     from dashboard.methods.attribution.base import Attribution
+    from dashboard.methods.attribution.trust import Randomisation
 
 MOST_SEEDS = 20
 DRAWS = 4
@@ -54,16 +58,17 @@ def trust(spec: TrustSpec) -> xr.Dataset:
     with part(0.0, 0.2):
         question, found = _map(asked, entry, name)
     rows: list[Row] = []
-    rows += _sum(entry, question, found)
+    rows += _sum(entry, question, found) + _removals(spec, entry, question, found)
     with part(0.2, 0.5):
         rows += _seeds(spec, entry, question, found)
     with part(0.5, 0.65):
+        rows += _last_layer(asked, entry, question, found)
         rows += _untrained(asked, entry, question, found, name)
         rows += _runner_up(asked, entry, question, found, name)
     with part(0.65, 0.8):
         curves, said = _curves(spec, question, found)
         rows += said
-    rows += _object(asked, question, found, name)
+    rows += _object(asked, found, name)
     with part(0.8, 1.0):
         rows += _noise(spec, entry, question)
     network, shown = networks.load(asked.network), stimuli.load(asked.stimuli)
@@ -142,11 +147,69 @@ def _untrained(
         result = checks.randomisation(found.values, {"all layers": other.values}, _change(question, found))
     except HomologError:
         return []
+    return [_forgotten("Training", result)]
+
+
+def _last_layer(asked: AttributionSpec, entry: Method, question: Question, found: Attribution) -> list[Row]:
+    """Compare with the map of the network whose last layer alone has random weights."""
+    import dataclasses
+
+    from dashboard.methods.attribution import trust as checks
+    from dashboard.networks.seeding import seeded
+
+    module = copy.deepcopy(question.explained.module)
+    last = _last_trained(module, question)
+    if last is None or "untrained" in reference.parse(asked.network).options or question.target.layer:
+        return []
+    with seeded(0):
+        last.reset_parameters()  # type: ignore[operator]
+    explained = dataclasses.replace(question.explained, module=module.requires_grad_(False))
+    report(0.0, "The map with a random last layer")
+    try:
+        other = entry.run(explained, settings_for(asked, question)).values
+    except HomologError:
+        return []
+    return [_forgotten("Last layer", checks.randomisation(found.values, {"the last layer": other}))]
+
+
+def _last_trained(module: nn.Module, question: Question) -> nn.Module | None:
+    """Return the module with weights of its own that runs last for the stimulus, if it can be made new."""
+    import torch
+
+    seen: list[nn.Module] = []
+    hooks = [
+        part.register_forward_hook(lambda m, _inputs, _outputs: seen.append(m))
+        for part in module.modules()
+        if hasattr(part, "reset_parameters") and next(part.parameters(recurse=False), None) is not None
+    ]
+    try:
+        with torch.inference_mode():
+            module(question.explained.inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return seen[-1] if seen else None
+
+
+def _forgotten(name: str, result: Randomisation) -> Row:
     value = result.correlations[-1]
-    if math.isnan(value):
-        return [("Training", value, "grey", result.sentence, result.source)]
-    level = "good" if value < 0.3 else "amber" if value < 0.7 else "red"
-    return [("Training", value, level, result.sentence, result.source)]
+    level = "grey" if math.isnan(value) else "good" if value < 0.3 else "amber" if value < 0.7 else "red"
+    return (name, value, level, result.sentence, result.source)
+
+
+def _removals(spec: TrustSpec, entry: Method, question: Question, found: Attribution) -> list[Row]:
+    """Measure how well an additive map predicts what happens when random places are removed."""
+    from dashboard.methods.attribution import trust as checks
+
+    if not entry.additive:
+        return []
+    try:
+        result = checks.infidelity(question.explained, found.values, seed=spec.attribution.seed)
+    except InputError:  # a map of another resolution than the stimulus
+        return []
+    value = result.unexplained
+    level = "grey" if math.isnan(value) else "good" if value < 0.1 else "amber" if value < 0.5 else "red"
+    return [("Removals", value, level, result.sentence, result.source)]
 
 
 def _change(question: Question, found: Attribution) -> Any:
@@ -206,33 +269,15 @@ def _plain(values: Any) -> np.ndarray:
     return array if array.ndim == 1 else array.mean(axis=0)
 
 
-def _object(asked: AttributionSpec, question: Question, found: Attribution, name: str) -> list[Row]:
+def _object(asked: AttributionSpec, found: Attribution, name: str) -> list[Row]:
     """Measure how much of the map lies on the object, where the picture was drawn by rule."""
-    import torch
+    from dashboard.analyses.explaining import on_object
 
-    from dashboard.methods.attribution import trust as checks
-
-    mask = object_mask(asked.stimuli, name)
-    if mask is None or found.values.dim() < 2 or tuple(found.values.shape[-2:]) != mask.shape:
+    result = on_object(asked.stimuli, name, found.values)
+    if result is None:
         return []
-    result = checks.mask_share(found.values, torch.from_numpy(mask))
     level = "good" if result.share > 2 * result.area else "amber" if result.share > result.area else "red"
     return [("Object", result.share, level, result.sentence, result.source)]
-
-
-def object_mask(stimuli_reference: str, name: str) -> np.ndarray | None:
-    """Return where the object is, (height, width) bool; None for stimuli that were not drawn by rule."""
-    ref = reference.parse(stimuli_reference)
-    if ref.name != "objects":
-        return None
-    from dashboard.stimuli.objects import Objects
-
-    objects = Objects(
-        n=ref.integer("n", 240),
-        seed=ref.integer("seed", 0),
-        group=ref.options.get("group", "training"),  # type: ignore[arg-type]
-    )
-    return np.asarray(objects.mask(objects.names.index(name)))
 
 
 def _noise(spec: TrustSpec, entry: Method, question: Question) -> list[Row]:

@@ -168,7 +168,19 @@ def completeness_words(ds: xr.Dataset, item: str = "") -> tuple[str, str]:
 
 
 def panel_words(ds: xr.Dataset, item: str = "") -> str:
-    """Return the few words below a map."""
+    """Return the few words below a map: how far it can be trusted, as far as the map alone tells."""
+    return " · ".join(words for words in (_sum_words(ds, item), _object_words(ds, item)) if words)
+
+
+def _object_words(ds: xr.Dataset, item: str) -> str:
+    if "mask_share" not in ds:
+        return ""
+    k = row(ds, item)
+    share, area = (float(ds[name].to_numpy()[k]) for name in ("mask_share", "mask_area"))
+    return f"{100 * share:.0f} % on the object (chance {100 * area:.0f} %)" if math.isfinite(share) else ""
+
+
+def _sum_words(ds: xr.Dataset, item: str) -> str:
     error, share = completeness(ds, item)
     if math.isnan(error):
         where = str(ds.attrs.get("layer", ""))

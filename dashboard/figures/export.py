@@ -138,6 +138,12 @@ def _attribution_table(ds: xr.Dataset) -> pd.DataFrame:
     return table(ds)
 
 
+def _attribution_set_table(ds: xr.Dataset) -> pd.DataFrame:
+    from dashboard.figures.attribution_set import table
+
+    return table(ds)
+
+
 def _attention_table(ds: xr.Dataset) -> pd.DataFrame:
     from dashboard.figures.attention import table
 
@@ -229,6 +235,7 @@ TABLES: dict[str, Callable[[xr.Dataset], pd.DataFrame]] = {
     "versus": _versus_table,
     "walk": _walk_table,
     "attribution": _attribution_table,
+    "attribution-set": _attribution_set_table,
     "trust": _trust_table,
     "attribution-methods": _refusal_table,
     "filters": _kernel_table,
@@ -384,6 +391,12 @@ def _walk(ds: xr.Dataset, width: int) -> Any:
     return main_chart(ds, width=width)
 
 
+def _attribution_set(ds: xr.Dataset, width: int) -> Any:
+    from dashboard.figures.attribution_set import main_chart
+
+    return main_chart(ds, width)
+
+
 def _attention(ds: xr.Dataset, width: int) -> Any:
     from dashboard.figures.attention import main_chart
 
@@ -437,6 +450,7 @@ FIGURES: dict[str, Callable[[xr.Dataset, int], Any]] = {
     "versus": _versus,
     "walk": _walk,
     "attribution": _attribution,
+    "attribution-set": _attribution_set,
     "trust": _trust,
     "filters": _kernels,
     "gabors": _gabors,

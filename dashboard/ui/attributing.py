@@ -9,13 +9,13 @@ from typing import Any
 import streamlit as st
 
 from dashboard import compute, jobs, reference, store
-from dashboard.errors import HomologError
+from dashboard.errors import HomologError, unknown
 from dashboard.figures import attribution as figure
 from dashboard.figures import trust as trust_figure
 from dashboard.figures.alternative import alt_text
 from dashboard.methods.attribution import METHODS, costs
-from dashboard.specs import AttributionMethodsSpec, AttributionSpec, Spec, TrustSpec
-from dashboard.ui import answers, choices, panel
+from dashboard.specs import AttributionMethodsSpec, AttributionSetSpec, AttributionSpec, Spec, TrustSpec
+from dashboard.ui import answers, attribution_set, choices, panel
 from dashboard.ui.components.overlay import overlay_view
 from dashboard.ui.text import plain
 
@@ -29,7 +29,8 @@ FIRST = {
 }
 """Methods shown at first, by what the network reads."""
 
-MOST_CLASSES, MOST_PICTURES = 6, 24
+MOST_CLASSES, MOST_PICTURES, MOST_OVER_SET = 6, 24, 512
+OVER, OWN = "Over the set", "its own class"
 
 BASELINES = {
     "mean": "the mean colour of the stimulus set",
@@ -77,37 +78,36 @@ def target(network: str, stimuli: str, name: str) -> str:
     return str(found or "top")
 
 
-def baseline() -> str:
-    """Choose what stands for nothing there."""
+def kind(network: str, stimuli: str, name: str) -> str:
+    """Return what is explained, image, text or table; before that is known, as the network's kind says."""
+    known = answers.peek(AttributionMethodsSpec(network=network, stimuli=stimuli, item=name))
+    return str(known.attrs["input_kind"]) if known is not None else choices.reads(network)
+
+
+def baseline(kind: str) -> str:
+    """Choose what stands for nothing there; of texts it is always the neutral token."""
+    if kind == "text":
+        return "mean"
     return choices.pick(
         "baseline",
         "Baseline",
         list(BASELINES),
         help='What stands for "nothing there"; it decides what can count as evidence. '
         + "; ".join(f"{name}: {words}" for name, words in BASELINES.items())
-        + ". Texts: words are replaced by a neutral token.",
+        + ".",
     )
 
 
-def more() -> dict[str, Any]:
-    """Draw the settings that are rarely touched."""
-    with st.popover(
-        "More", icon=":material/tune:", help="Score, steps, samples, segments, window, layer, seed."
-    ):
+def more(kind: str) -> dict[str, Any]:
+    """Draw the settings that are rarely touched, and only those that do something for such stimuli."""
+    helped = "Score, steps, samples, seed and what else methods use."
+    with st.popover("More", icon=":material/tune:", help=helped):
         found: dict[str, Any] = {
             "score": choices.pick(
                 "score",
                 "Score",
                 ["logit", "probability"],
                 help="logit: evidence for the class itself. probability: evidence against others, too.",
-            ),
-            "background": choices.number(
-                "background",
-                "Baselines",
-                10,
-                low=1,
-                high=200,
-                help="How many baselines are averaged over, for noise and samples; more: steadier, slower.",
             ),
             "steps": choices.number(
                 "steps",
@@ -125,40 +125,64 @@ def more() -> dict[str, Any]:
                 high=10_000,
                 help="Random draws of sampled methods; twice as many: errors smaller by a third.",
             ),
-            "segments": choices.pick(
-                "segments",
-                "Segments",
-                ["auto", "grid", "slic", "patches"],
-                help="What perturbation methods switch. auto: patches of a transformer, else a grid; "
-                "slic: superpixels that follow edges.",
-            ),
-            "pieces": choices.number(
-                "pieces",
-                "Number of segments",
-                50,
-                low=2,
-                high=400,
-                help="About how many segments grid and slic cut; more: finer, slower.",
-            ),
-            "window": choices.number(
-                "window",
-                "Window",
-                0,
-                low=0,
-                high=512,
-                help="Side of the occluding window in pixels of the network's input; 0: an eighth of it.",
-            ),
-            "seed": choices.number(
-                "seed", "Seed", 0, low=0, high=10**6, help="Another seed draws other samples and baselines."
-            ),
         }
-        layer = st.text_input(
-            "Layer",
-            key="layer",
-            bind="query-params",
-            placeholder="the method's own choice",
-            help="Layer that class activation maps read; empty: the last one that still keeps places.",
+        if kind != "text":
+            found |= _background()
+        if kind == "image":
+            found |= _pieces()
+        found["seed"] = choices.number(
+            "seed", "Seed", 0, low=0, high=10**6, help="Another seed draws other samples and baselines."
         )
+    return found
+
+
+def _background() -> dict[str, Any]:
+    return {
+        "background": choices.number(
+            "background",
+            "Baselines",
+            10,
+            low=1,
+            high=200,
+            help="How many baselines are averaged over, for noise and samples; more: steadier, slower.",
+        )
+    }
+
+
+def _pieces() -> dict[str, Any]:
+    """Draw what changes the pieces of a picture that are switched, and where maps are read."""
+    found: dict[str, Any] = {
+        "segments": choices.pick(
+            "segments",
+            "Segments",
+            ["auto", "grid", "slic", "patches"],
+            help="What perturbation methods switch. auto: patches of a transformer, else a grid; "
+            "slic: superpixels that follow edges.",
+        ),
+        "pieces": choices.number(
+            "pieces",
+            "Number of segments",
+            50,
+            low=2,
+            high=400,
+            help="About how many segments grid and slic cut; more: finer, slower.",
+        ),
+        "window": choices.number(
+            "window",
+            "Window",
+            0,
+            low=0,
+            high=512,
+            help="Side of the occluding window in pixels of the network's input; 0: an eighth of it.",
+        ),
+    }
+    layer = st.text_input(
+        "Layer",
+        key="layer",
+        bind="query-params",
+        placeholder="the method's own choice",
+        help="Layer that class activation maps read; empty: the last one that still keeps places.",
+    )
     return {**found, "layer": str(layer or "").strip()}
 
 
@@ -167,6 +191,7 @@ def methods(about: choices.Answer | None) -> list[str]:
     kind = str(about.attrs["input_kind"]) if about is not None else "image"
     refused = figure.refused(about) if about is not None else {}
     usual = [name for name in FIRST[kind] if name not in refused]
+    _apart()
     given = st.multiselect(
         "Methods",
         list(METHODS),
@@ -180,12 +205,24 @@ def methods(about: choices.Answer | None) -> list[str]:
         + ", ".join(METHODS[name].label for name in usual)
         + ". The tab Methods says what each map means and which cannot work on this network.",
     )
-    names = [part for text in given for part in str(text).split(",") if part in METHODS]
+    for name in given:
+        if name not in METHODS:
+            answers.problem(unknown("attribution method", str(name), METHODS))
+    names = [name for name in given if name in METHODS]
     return list(dict.fromkeys(name for name in (names or usual) if name not in refused))
 
 
-def scaling() -> figure.Scaling:
-    """Choose the scale of maps side by side."""
+def _apart() -> None:
+    """Make separate choices of the methods that a link joins by commas."""
+    given = st.session_state.get("method") or st.query_params.get_all("method")
+    if any("," in str(text) for text in given):
+        st.session_state["method"] = [part for text in given for part in str(text).split(",") if part]
+
+
+def scaling(kind: str) -> figure.Scaling:
+    """Choose the scale of maps side by side; of words and features, each has its own."""
+    if kind != "image":
+        return "each"
     each = "each map's own"
     found = choices.pick(
         "scale",
@@ -310,9 +347,9 @@ def refusals(known: choices.Answer) -> None:
 def details(question: AttributionSpec, maps: Sequence[choices.Answer], known: choices.Answer) -> None:
     """Draw what else there is to see, in tabs; only the open one asks for anything."""
     kinds = {
-        "image": ["Trust", "Classes", "Networks", "Pictures", "Agreement", "Numbers", "Methods"],
-        "text": ["Trust", "Classes", "Networks", "Numbers", "Methods"],
-        "table": ["Trust", "Numbers", "Methods"],
+        "image": ["Trust", "Classes", "Networks", "Pictures", OVER, "Agreement", "Numbers", "Methods"],
+        "text": ["Trust", "Classes", "Networks", OVER, "Numbers", "Methods"],
+        "table": ["Trust", OVER, "Numbers", "Methods"],
     }
     names = kinds[str(known.attrs["input_kind"])]
     for name, tab in zip(
@@ -481,6 +518,28 @@ def _pictures(question: AttributionSpec, maps: Sequence[choices.Answer], known: 
         )
 
 
+def _over_set(question: AttributionSpec, maps: Sequence[choices.Answer], known: choices.Answer) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        own = question_for(question, _one_method(maps, "set_method")).replace(items=())
+        most = choices.number(
+            "most", "Stimuli", 24, low=2, high=MOST_OVER_SET, help="How many, spread evenly over the set."
+        )
+        target = choices.pick(
+            "set_target",
+            "Target over the set",
+            [OWN, "true", *figure.classes(known)],
+            help="What is explained of every stimulus: its own likeliest class, its true one, or one class.",
+        )
+    chosen = "top" if target == OWN else target
+    spec = AttributionSetSpec(attribution=own.replace(target=chosen), most=most)
+    if ":" in question.target:  # a unit inside is the same for every stimulus
+        spec = spec.replace(attribution=own)
+    if _wanted(spec, most * seconds(own, known)[1], f"{METHODS[own.method].label} of {most} stimuli"):
+        answer = answers.ask(spec, height=420)
+        if answer is not None:
+            attribution_set.show(answer, spec)
+
+
 def _agreement(question: AttributionSpec, maps: Sequence[choices.Answer], known: choices.Answer) -> None:
     if len(maps) < 2:
         st.caption("Choose two methods or more above to see how well they agree.")
@@ -521,6 +580,7 @@ _TABS = {
     "Classes": _classes,
     "Networks": _networks,
     "Pictures": _pictures,
+    OVER: _over_set,
     "Agreement": _agreement,
     "Numbers": _numbers,
     "Methods": _methods,

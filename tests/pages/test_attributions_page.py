@@ -23,6 +23,7 @@ def test_page_draws_maps_and_sums_them_up():
     ("query", "sentence"),
     [
         ({"target": "hart"}, "Did you mean heart"),
+        ({"method": "salience,saliency"}, "Did you mean saliency"),
         ({"network": "bundled:tiny_text"}, "reads texts"),
         ({"network": "bundled:objects_vae"}, "does not choose between classes"),
         ({"baseline": "samples", "background": "100", "method": "input-x-gradient"}, "larger than the set"),
@@ -42,13 +43,16 @@ def test_page_says_what_cannot_be_drawn(query, sentence):
         ("Networks", "untrained"),
         ("Agreement", "agree most"),
         ("Numbers", "It sums to"),
+        ("Over the set", "of the attribution lies on the object"),
     ],
 )
 def test_tabs_open_from_the_link(about, sentence):
-    app = opened("attributions.py", **OBJECTS, about=about, method="integrated-gradients,saliency")
+    more = {"most": "4"} if about == "Over the set" else {}
+    app = opened("attributions.py", **OBJECTS, about=about, method="integrated-gradients,saliency", **more)
     assert not app.exception
     assert not app.error
     assert sentence in words(app)
+    assert app.multiselect(key="method").value == ["integrated-gradients", "saliency"]
 
 
 def test_text_is_coloured_by_its_words():
@@ -56,3 +60,5 @@ def test_text_is_coloured_by_its_words():
     assert not app.exception
     assert not app.error
     assert "most for it" in words(app)
+    labels = {box.label for box in app.selectbox}
+    assert not labels & {"Baseline", "Segments", "Scale"}

@@ -64,6 +64,15 @@ OPTION_HELP = {
     "whole": "yes keeps the maps of all queries, no those of one query",
     "seed": "seed of the random numbers; the same seed gives the same bytes",
 }
+OWN_HELP = {
+    (
+        "attention",
+        "layers",
+    ): "names or patterns such as blocks.3.*, separated by commas (default: every layer with attention)",
+    ("attention", "target"): "class whose score relevance, ablation and agreement are about, or top (the "
+    "likeliest)",
+}
+"""(kind, setting) -> what the setting means there, where it is not what `OPTION_HELP` says."""
 ANSWER_VERBS = {
     "describe": ("network", "layers, shapes and parameters of a network"),
     "rdm": ("rdm", "dissimilarity matrix of each layer"),
@@ -135,7 +144,7 @@ def _add_spec_options(parser: argparse.ArgumentParser, cls: type[specs.Spec]) ->
     """One option per field of the spec; the network, which every verb is about, stands first."""
     for field in dataclasses.fields(cls):
         hint = typing.get_type_hints(cls)[field.name]
-        help_text = OPTION_HELP[field.name]
+        help_text = OWN_HELP.get((cls.kind, field.name), OPTION_HELP[field.name])
         if field.name == "network":
             parser.add_argument("network", metavar="NETWORK", help=help_text)
         elif field.default is dataclasses.MISSING:

@@ -11,7 +11,7 @@ from dashboard.specs import AttentionSpec, Weighting
 from dashboard.ui import answers, attention_views, choices, sidebar
 from dashboard.ui.text import plain
 
-# Shown to text networks while no texts are chosen.
+# Read by text networks while no texts are chosen.
 SENTENCE = "the keys to the old cabinet near the windows"
 TOP = "top"
 
@@ -21,7 +21,7 @@ def choose() -> AttentionSpec | None:
     chosen = sidebar.current()
     facts = choices.network_facts(chosen.network)
     st.title(f"Where does {plain(choices.title(facts, chosen.network))} look?")
-    reads = facts is not None and facts.attrs.get("input_kind") == "text"
+    reads = choices.reads(chosen.network) == "text"
     with st.container(horizontal=True, vertical_alignment="bottom"):
         stimuli, item = text() if reads else picture(chosen.stimuli)
         target = choices.pick(
@@ -50,9 +50,6 @@ def choose() -> AttentionSpec | None:
                 placeholder="All",
                 help="Names or patterns such as blocks.3.*; all when empty.",
             )
-    if not stimuli:
-        st.info("Type a few words to see where the network looks.", icon=":material/info:")
-        return None
     return choices.build(
         AttentionSpec,
         network=chosen.network,
@@ -71,27 +68,36 @@ def picture(stimuli: str, label: str = "Picture") -> tuple[str, str]:
     asked = str(st.session_state.get("item") or st.query_params.get("item", ""))
     if names and asked not in names:
         st.session_state.pop("item", None)
-    options = names or [asked or "…"]
-    name = choices.pick("item", label, options, help="Type a name, or choose one.")
-    return stimuli, name if name in names else asked
+    if not names:
+        choices.pick("item", label, [asked or "…"], help="The names are being read.")
+        return stimuli, "" if asked == "…" else asked
+    name = choices.pick("item", label, names, help="Type a name, or choose one.")
+    # The first has no name in the question: it is asked for before the names are known, and only once.
+    return stimuli, "" if name == names[0] else name
 
 
 def text() -> tuple[str, str]:
-    """Choose one of the texts, or ask for another."""
+    """Choose one of the texts, or ask for another; without any, a sentence of ours is read."""
     stimuli = sidebar.current().stimuli
     shown = choices.pictures(stimuli)
-    listed = shown is not None and shown.attrs.get("kind") == "text"
-    chosen = picture(stimuli, "Text") if listed else ("", "")
+    listed = shown is None or shown.attrs.get("kind") == "text"  # texts until the contrary is known
+    chosen = picture(stimuli, "Text") if listed else (_typed(SENTENCE), "")
     typed = st.text_input(
-        "Your own text" if listed else "Text",
-        "" if listed else SENTENCE,
+        "Your own text",
+        "",  # one and the same in all cases: a default of its own would outlive the case
         key="typed",
         bind="query-params",
         max_chars=2000,
+        placeholder="Type to read your own" if listed else SENTENCE,
         width=420,
-        help="What the network reads. Longer than it takes: the rest is dropped, and you are told.",
+        help="What the network reads instead of the text chosen. Longer than it takes: the rest is dropped, "
+        "and you are told.",
     )
-    return (str(Reference("typed", {"text": typed.strip()})), "") if typed.strip() else chosen
+    return (_typed(typed.strip()), "") if typed.strip() else chosen
+
+
+def _typed(text: str) -> str:
+    return str(Reference("typed", {"text": text}))
 
 
 def classes(facts: choices.Answer | None) -> list[str]:

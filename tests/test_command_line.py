@@ -113,3 +113,21 @@ def test_help_lists_every_verb():
     )
     for verb in ("app", "describe", "rdm", "brain", "fetch", "run"):
         assert verb in done.stdout
+
+
+def test_attention_writes_every_view_and_its_help_is_its_own(tmp_path, capsys):
+    asked = ["attention", "bundled:objects_vit", "--stimuli", "objects?n=12&seed=7", "--quiet"]
+    for view, ending in (("rollout", "png"), ("heads", "csv"), ("entropy", "nc")):
+        out = tmp_path / f"{view}.{ending}"
+        assert command_line.main([*asked, "--view", view, "--out", str(out)]) == 0
+        assert out.stat().st_size > 1000
+    rows = list(csv.DictReader((tmp_path / "heads.csv").read_text("utf-8").splitlines()))
+    assert len(rows) == 16
+    assert all(0 <= float(row["entropy"]) <= 1 for row in rows)
+    assert command_line.main([*asked, "--view", "relevance", "--target", "horse"]) == 2
+    assert '"horse"' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        command_line.main(["attention", "--help"])
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "every layer with attention" in printed
+    assert "about eight" not in printed

@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from dashboard import networks, stimuli
+from dashboard.analyses.seen import as_seen
 from dashboard.errors import InputError, caution, unknown
 from dashboard.networks import Network
 from dashboard.progress import report
@@ -178,22 +179,6 @@ def _words(network: Network, text: str, batch: torch.Tensor) -> tuple[tuple[str,
             "what is shown.",
         )
     return words, is_special(words)
-
-
-def as_seen(network: Network, prepared: torch.Tensor, picture: np.ndarray) -> np.ndarray:
-    """Return a preprocessed picture as it was before values were scaled, (height, width, 3) uint8.
-
-    Cut and size are the network's, because the map lies on them; preprocessing scales each channel linearly,
-    so black and white tell how to undo that.
-    """
-    black, white = (
-        network.prepare([np.full_like(picture, value)])[0].double().mean((1, 2), keepdim=True)
-        for value in (0, 255)
-    )
-    span = (white - black).where(white != black, (white - black).new_ones(()))
-    level = ((prepared.double() - black) / span).clamp(0, 1)
-    pixels = np.rint(255 * level.permute(1, 2, 0).numpy()).astype(np.uint8)
-    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels[:, :, :3]
 
 
 # --- reading ---------------------------------------------------------------------------------------

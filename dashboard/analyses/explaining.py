@@ -17,6 +17,7 @@ from torch import nn
 
 from dashboard import networks, reference, stimuli
 from dashboard.analyses import predictions
+from dashboard.analyses.seen import as_seen
 from dashboard.errors import InputError, collect_cautions, unknown
 from dashboard.methods.attribution.base import Explained, Truncated
 from dashboard.networks import Network, capture
@@ -199,13 +200,13 @@ def _picture(
         grid=grid,
         prefix=prefix,
     )
-    seen = _seen(network, inputs[0], own)
+    seen = as_seen(network, inputs[0], own)
     return Question(
         explained,
         shown.names[place],
         Target("", "", explained.score),
         picture=seen,
-        baseline=_seen(network, baselines[0], others[0]),
+        baseline=as_seen(network, baselines[0], others[0]),
     )
 
 
@@ -255,26 +256,6 @@ def _blurred(picture: np.ndarray) -> np.ndarray:
 
     radius = max(picture.shape[:2]) / 10
     return np.asarray(Image.fromarray(picture).filter(ImageFilter.GaussianBlur(radius)))
-
-
-def _seen(network: Network, prepared: torch.Tensor, picture: np.ndarray) -> np.ndarray:
-    """Return a preprocessed picture as it was before values were scaled, (height, width, 3) uint8.
-
-    Preprocessing scales each channel linearly, so that black and white tell how to undo it; cuts and sizes
-    stay, for the map lies on them. What is no picture any more is shown as it was.
-    """
-    if prepared.dim() != 3:
-        return picture
-    ends = [
-        network.prepare([np.full_like(picture, value)])[0].double().mean((1, 2), keepdim=True)
-        for value in (0, 255)
-    ]
-    span = ends[1] - ends[0]
-    if not bool((span.abs() > 1e-9).all()):
-        return picture
-    level = ((prepared.double() - ends[0]) / span).clamp(0, 1)
-    pixels = (255 * level).round().to(torch.uint8).permute(1, 2, 0).numpy()
-    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels[:, :, :3]
 
 
 def patch_grid(layers: Sequence[Layer]) -> tuple[tuple[int, int] | None, int]:

@@ -24,6 +24,9 @@ CLS, RECEIVED = "cls", "received"
 MEAN = "mean"
 """Stands for the mean over the heads of a layer."""
 
+ROLLOUT = "Rollout"
+"""Title of the panel with rollout."""
+
 MOST_IN_CHART = 40
 """Texts of more tokens have their matrix on a canvas: a chart of so many cells is slow."""
 
@@ -531,7 +534,7 @@ def head_rows(ds: xr.Dataset, query: str = "", *, shared: bool = False, hide: bo
         ]
     else:
         found = [look.maps for look in looks(ds, query)]
-    top = max(float(maps.max()) for maps in found) or 1.0
+    top = max(float(maps.max()) for maps in found)
     rows = []
     for k, (place, maps) in enumerate(zip(places(ds), found, strict=True)):
         maps = np.concatenate([maps, maps.mean(axis=0, keepdims=True)])
@@ -620,7 +623,7 @@ def main_maps(ds: xr.Dataset, query: str, layer: int, head: int | str) -> list[t
         found.append((title, values, f"{name}{tail}."))
     rolled = token_map(ds, "rollout", query)
     if rolled is not None:
-        found.append(("Rollout", rolled, "Through all layers."))
+        found.append((ROLLOUT, rolled, "Through all layers."))
     return found
 
 
@@ -657,13 +660,33 @@ def overlays(
 
     shown = picture(ds)
     unit = str(ds.attrs.get("unit", "share of attention"))
+    found = main_maps(ds, query, layer, head)
+    # Head and mean over heads are compared, so they share a scale; rollout is another quantity.
+    most = max(float(values.max()) for title, values, _ in found if title != ROLLOUT)
     panels = [
-        Panel(title, shown, values, 0.0, float(values.max()) or 1.0, unit, "viridis", caption)
-        for title, values, caption in main_maps(ds, query, layer, head)
+        _over(title, shown, values, "rollout", caption)
+        if title == ROLLOUT
+        else _over(title, shown, values, unit, caption, most)
+        for title, values, caption in found
     ]
     for other in others:
         panels += _others(other, query, shown)
     return [*panels, Panel("Picture", shown, caption="As the network is shown it.")]
+
+
+def _over(
+    title: str, shown: np.ndarray, values: np.ndarray, unit: str, caption: str = "", most: float = 0.0
+) -> Any:
+    """Return a panel with a map from zero on; of a map that is zero everywhere, the picture and a sentence.
+
+    Such a map has no upper limit, and one that was made up would stand beside the colours as a value.
+    """
+    from dashboard.figures.overlay import Panel
+
+    if not values.max() > 0:
+        said = f"Zero everywhere. {caption}".strip()
+        return Panel(title, shown, caption=said, words="zero everywhere.")
+    return Panel(title, shown, values, 0.0, max(most, float(values.max())), unit, "viridis", caption)
 
 
 def importances(ds: xr.Dataset) -> list[Any]:
@@ -680,10 +703,7 @@ def _others(ds: xr.Dataset, query: str, shown: np.ndarray) -> list[Any]:
     panels = []
     relevant = token_map(ds, "relevance", query)
     if relevant is not None:
-        most = float(relevant.max()) or 1.0
-        panels.append(
-            Panel("Relevance", shown, relevant, 0.0, most, "relevance", "viridis", f"For {target_words(ds)}.")
-        )
+        panels.append(_over("Relevance", shown, relevant, "relevance", f"For {target_words(ds)}."))
     for k, method in enumerate(answers.names(ds, "method") if "importance" in ds else []):
         values = ds["importance"].transpose("method", "row", "column").to_numpy()[k]
         lo, hi = theme.signed_limits(values)
@@ -1138,5 +1158,4 @@ def single(ds: xr.Dataset, view: str, query: str) -> list[Any]:
         message = f"There is no {view} for this network."
         raise InputError(message, "It is defined where every layer attends among the same tokens.")
     shown = picture(ds)
-    most = float(values.max()) or 1.0
-    return [Panel("Picture", shown), Panel(view.capitalize(), shown, values, 0.0, most, view, "viridis")]
+    return [Panel("Picture", shown), _over(view.capitalize(), shown, values, view)]

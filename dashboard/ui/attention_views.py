@@ -73,6 +73,13 @@ def take_head(answer: Answer, key: str) -> Callable[[], None]:
     return take
 
 
+def looked_at() -> dict[str, str]:
+    """Return what the link of a view needs besides its question: the head that was clicked, and switches."""
+    at = str(st.session_state.get(AT) or st.query_params.get("at", ""))
+    switches = {name: "true" for name in ("hide", "shared") if st.session_state.get(name)}
+    return {**({"at": at} if at else {}), **switches}
+
+
 def grid(answer: Answer, rows: Sequence[figure.HeadRow], chosen: Chosen, label: str) -> None:
     """Draw all heads of all layers."""
     column = figure.places(answer)[chosen.layer].heads if chosen.head == figure.MEAN else chosen.number
@@ -106,7 +113,11 @@ def pictures(spec: AttentionSpec, answer: Answer) -> None:
         over_picture(spec, found, query, chosen)
     asked = spec.replace(query=query)
     panel.footer(
-        found, asked, lambda: figure.sheet(figure.head_rows(found, query, shared=shared)), name="heads"
+        found,
+        asked,
+        lambda: figure.sheet(figure.head_rows(found, query, shared=shared)),
+        name="heads",
+        also=looked_at(),
     )
 
 
@@ -190,7 +201,11 @@ def texts(spec: AttentionSpec, answer: Answer) -> None:
     with right:
         lines(answer, chosen, hide)
     panel.footer(
-        answer, spec, lambda: figure.sheet(figure.head_rows(answer, shared=shared, hide=hide)), name="heads"
+        answer,
+        spec,
+        lambda: figure.sheet(figure.head_rows(answer, shared=shared, hide=hide)),
+        name="heads",
+        also=looked_at(),
     )
 
 
@@ -235,7 +250,11 @@ def matrix(spec: AttentionSpec, answer: Answer) -> None:
         matrix_view([figure.matrix(answer, chosen.layer, chosen.head, hide=hide)], key="matrix")
     st.markdown(plain(figure.matrix_words(answer, chosen.layer, chosen.head, hide)))
     panel.footer(
-        answer, spec, lambda: figure.matrix_chart(answer, chosen.layer, chosen.head, hide=hide), name="matrix"
+        answer,
+        spec,
+        lambda: figure.matrix_chart(answer, chosen.layer, chosen.head, hide=hide),
+        name="matrix",
+        also={**looked_at(), "behind": "Matrix"},
     )
 
 

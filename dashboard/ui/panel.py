@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -34,6 +34,7 @@ def footer(
     *,
     name: str,
     endings: Sequence[str] = (*PICTURES, *NUMBERS),
+    also: Mapping[str, str] | None = None,
 ) -> None:
     """Draw the grey line under a figure: where it comes from, and how to take it along.
 
@@ -48,6 +49,8 @@ def footer(
         Start of the file names.
     endings : sequence of str
         Kinds of file to offer.
+    also : mapping, optional
+        What the link needs besides the question: what is looked at, which changes no answer.
     """
     record = json.loads(answer.attrs["record"])
     with st.container(horizontal=True, vertical_alignment="center", key=f"footer-{name}"):
@@ -73,7 +76,7 @@ def footer(
             st.markdown("**The same on the command line**")
             st.code(provenance.command(spec), language="bash", wrap_lines=True)
             st.markdown("**Link to this view** (behind the server's address)")
-            st.code("?" + urlencode(spec.to_query()), language=None, wrap_lines=True)
+            st.code("?" + urlencode(spec.to_query() | dict(also or {})), language=None, wrap_lines=True)
 
 
 def _writer(ending: str, answer: xr.Dataset, figure: Callable[[], Any]) -> Callable[[], bytes]:

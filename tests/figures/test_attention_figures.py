@@ -155,3 +155,18 @@ def test_message_of_the_lines_checks_shapes_and_positions():
     assert tokens.position(True, 2) is None
     assert tokens.position(2, 2) is None
     assert tokens.position(1, 2) == 1
+
+
+def test_a_map_that_is_zero_everywhere_has_no_limit():
+    ds = answer("rollout")
+    nothing = ds.assign(rollout=ds.rollout * 0)
+    panel = next(p for p in figure.overlays(nothing, "cls", 0, 0) if p.title == "Rollout")
+    assert panel.values is None
+    assert panel.caption.startswith("Zero everywhere.")
+
+
+def test_head_and_mean_share_a_scale():
+    head, mean, rollout, _ = figure.overlays(answer("rollout"), "cls", 0, 0)
+    assert head.scale == mean.scale
+    assert head.hi == max(head.values.max(), mean.values.max())
+    assert rollout.unit == "rollout"

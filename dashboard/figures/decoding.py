@@ -236,7 +236,11 @@ def confusion_words(ds: xr.Dataset, source: str) -> str:
     if not counts.any():
         return text
     i, j = np.unravel_index(int(counts.argmax()), counts.shape)
-    return f"{text} Most often {names[i]} is taken for {names[j]} ({int(counts[i, j])} times)."
+    return f"{text} Most often {names[i]} is taken for {names[j]} ({_times(int(counts[i, j]))})."
+
+
+def _times(n: int) -> str:
+    return "once" if n == 1 else f"{n} times"
 
 
 def circle_chart(

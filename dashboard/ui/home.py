@@ -52,15 +52,37 @@ WAYS = (
         "92 object pictures in human and monkey IT (Kriegeskorte et al. 2008), fetched once and checked.",
         {"recording": "kriegeskorte92"},
     ),
+    Way(
+        "attributions.py",
+        ":material/layers:",
+        "Ask why it answered so",
+        "SHAP values and other attributions of any answer or unit, each with what can and cannot be trusted.",
+        {"network": "bundled:objects_cnn", "stimuli": "objects"},
+    ),
+    Way(
+        "attention.py",
+        ":material/visibility:",
+        "See where a transformer looks",
+        "Every head of every layer over the picture or between the words, beside what removing it does.",
+        {"network": "bundled:objects_vit", "stimuli": "objects"},
+    ),
+    Way(
+        "tuning.py",
+        ":material/tune:",
+        "Treat units like neurons",
+        "Orientation, spatial frequency, size: tuning of every unit to gratings, beside the neurons'.",
+        {"network": "bundled:objects_cnn", "stimuli": "objects", "neurons": "true"},
+    ),
 )
 
 
 def ways_on() -> None:
-    """Draw three cards, each with a link."""
-    for column, way in zip(st.columns(3), WAYS, strict=True):
-        with column.container(border=True, height="stretch"):
-            st.page_link(way.page, label=f"**{way.title}**", icon=way.icon, query_params=way.query)
-            st.markdown(way.sentence)
+    """Draw a card with a link for each, three in a row."""
+    for start in range(0, len(WAYS), 3):
+        for column, way in zip(st.columns(3), WAYS[start : start + 3], strict=True):
+            with column.container(border=True, height="stretch"):
+                st.page_link(way.page, label=f"**{way.title}**", icon=way.icon, query_params=way.query)
+                st.markdown(way.sentence)
 
 
 def examples() -> None:

@@ -67,7 +67,7 @@ def picture(stimuli: str, label: str = "Picture") -> tuple[str, str]:
     names = [str(name) for name in shown.stimulus.values] if shown is not None else []
     asked = str(st.session_state.get("item") or st.query_params.get("item", ""))
     if names and asked not in names:
-        st.session_state.pop("item", None)
+        st.session_state["item"] = names[0]  # set, not dropped: else the browser goes on showing the old one
     if not names:
         choices.pick("item", label, [asked or "…"], help="The names are being read.")
         return stimuli, "" if asked == "…" else asked

@@ -867,7 +867,14 @@ def _tiles(
 
 
 def matrix_chart(
-    ds: xr.Dataset, layer: int, head: int | str, *, hide: bool = False, dark: bool = False, side: int = 420
+    ds: xr.Dataset,
+    layer: int,
+    head: int | str,
+    *,
+    hide: bool = False,
+    dark: bool = False,
+    side: int = 420,
+    width: Any = None,
 ) -> Any:
     """Draw who looks at whom in a text, tokens by tokens; for texts of up to `MOST_IN_CHART` tokens."""
     import altair as alt
@@ -907,7 +914,9 @@ def matrix_chart(
             ],
         )
         .properties(
-            width=alt.Step(step), height=alt.Step(step), description=matrix_words(ds, layer, head, hide)
+            width=width or alt.Step(step),
+            height=alt.Step(step),
+            description=matrix_words(ds, layer, head, hide),
         )
     )
     return theme.style(chart, dark)

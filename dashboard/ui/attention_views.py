@@ -241,10 +241,11 @@ def matrix(spec: AttentionSpec, answer: Answer) -> None:
         charts.draw(
             answer,
             "matrix",
-            lambda dark: figure.matrix_chart(answer, chosen.layer, chosen.head, hide=hide, dark=dark),
+            lambda dark: figure.matrix_chart(
+                answer, chosen.layer, chosen.head, hide=hide, dark=dark, width="container"
+            ),
             chosen,
             hide,
-            width="content",
         )
     else:
         matrix_view([figure.matrix(answer, chosen.layer, chosen.head, hide=hide)], key="matrix")
@@ -427,7 +428,7 @@ def brain(spec: AttentionSpec, answer: Answer) -> None:
         f"{plain(recording)} by "
         "its dissimilarities (RDM)."
     )
-    if not st.toggle("Compare", key="compare", help="Takes one run over all pictures of the recording."):
+    if not choices.switch("compare", "Compare", help="Takes one run over all pictures of the recording."):
         st.page_link(
             "brain.py",
             label="Choose heads as layers on the Brain page",

@@ -92,8 +92,17 @@ function spot(view, event) {
   const box = view.canvas.getBoundingClientRect(), at = plan(view);
   const y = event.clientY - box.top, x = event.clientX - box.left - at.left;
   const row = at.tops.findIndex((top, k) => y >= top && y < top + at.heights[k] + GAP);
-  const column = Math.floor(x / (at.size + GAP));
-  return row >= 0 && x >= 0 && column < view.header.rows[row].heads.length ? [row, column] : null;
+  if (row < 0 || x < 0) return null;
+  const head = view.header.rows[row].heads.findIndex((_, k) => column(view.header, row, k) === Math.floor(x / (at.size + GAP)));
+  return head >= 0 ? [row, head] : null;
+}
+
+const longest = ({ rows }) => rows.reduce((a, b) => (a.heads.length >= b.heads.length ? a : b)).heads;
+
+// Layers differ in their number of heads: what ends every row (their mean) stands below its own heading.
+function column(header, row, head) {
+  const most = longest(header);
+  return header.rows[row].heads[head].name === most.at(-1).name ? most.length - 1 : head;
 }
 
 // --- painting --------------------------------------------------------------------------------------------------
@@ -115,25 +124,24 @@ function draw(view) {
   ctx.fillStyle = look.color;
   ctx.font = `12px ${look.fontFamily}`;
   ctx.textBaseline = "middle";
-  const most = header.rows.reduce((a, b) => (a.heads.length >= b.heads.length ? a : b));
   ctx.textAlign = "center";
-  most.heads.forEach((head, k) => ctx.fillText(shortened(ctx, head.name, at.size + GAP), at.left + k * (at.size + GAP) + at.size / 2, TOP / 2));
+  longest(header).forEach((head, k) => ctx.fillText(shortened(ctx, head.name, at.size + GAP), at.left + k * (at.size + GAP) + at.size / 2, TOP / 2));
   header.rows.forEach((row, i) => {
     ctx.textAlign = "left";
     ctx.fillText(shortened(ctx, at.left < 100 ? row.short : row.name, at.left - 8), 0, at.tops[i] + at.heights[i] / 2);
     view.tiles[i].forEach((tile, k) => {
       ctx.imageSmoothingEnabled = tile.width > at.size * scale;
-      ctx.drawImage(tile, at.left + k * (at.size + GAP), at.tops[i], at.size, at.heights[i]);
+      ctx.drawImage(tile, at.left + column(header, i, k) * (at.size + GAP), at.tops[i], at.size, at.heights[i]);
     });
   });
-  frame(ctx, at, view.chosen, "#ffb000", 3);
-  if (view.cursor) frame(ctx, at, view.cursor, look.color, 2);
+  frame(ctx, at, header, view.chosen, "#ffb000", 3);
+  if (view.cursor) frame(ctx, at, header, view.cursor, look.color, 2);
 }
 
-function frame(ctx, at, place, colour, thick) {
+function frame(ctx, at, header, place, colour, thick) {
   if (!place) return;
-  const [row, column] = place;
-  const x = at.left + column * (at.size + GAP), y = at.tops[row];
+  const [row, head] = place;
+  const x = at.left + column(header, row, head) * (at.size + GAP), y = at.tops[row];
   ctx.lineWidth = thick + 2; ctx.strokeStyle = "#000";
   ctx.strokeRect(x - 1, y - 1, at.size + 2, at.heights[row] + 2);
   ctx.lineWidth = thick; ctx.strokeStyle = colour;

@@ -49,10 +49,12 @@ def importance_words(ds: xr.Dataset) -> str:
     few = min(5, len(names))
     what = "words" if ds.attrs.get("input_kind") == "text" else "features"
     low, high = (float(ds[key].to_numpy()[0]) for key in ("lower", "upper"))
+    carried = 100 * mean[:few].sum() / np.nansum(mean)
     return (
-        f"{names[0]} matters most: on average it moves the score by {theme.three_digits(float(mean[0]))} "
-        f"{attribution.unit(ds)} (95 % interval {theme.interval(low, high)}). The first {few} of "
-        f"{len(names)} {what} carry {100 * mean[:few].sum() / np.nansum(mean):.0f} % of the sum of all."
+        f"Most important is {names[0]}: on average it moves the score by "
+        f"{theme.three_digits(float(mean[0]))} {attribution.unit(ds)} "
+        f"(95 % interval {theme.interval(low, high)}). "
+        f"The first {few} of {len(names)} {what} carry {carried:.0f} % of the sum of all."
     )
 
 
@@ -142,7 +144,7 @@ def beeswarm_chart(ds: xr.Dataset, *, dark: bool = False, width: Any = "containe
             yOffset=alt_.YOffset("offset:Q", scale=alt_.Scale(domain=[-1.6, 1.6])),
             color=alt_.Color(
                 "level:Q",
-                title="Rank of the feature itself, 0 low to 1 high",
+                title="Feature: low to high",
                 scale=alt_.Scale(domain=[0, 1], range=theme.sampled("viridis", 11)),
             )
             if levels
@@ -299,7 +301,7 @@ def where_chart(ds: xr.Dataset, *, dark: bool = False, width: Any = "container")
     )
     title = "Share of |map| on the object (dots), of the picture that it covers (ticks)"
     dots = base.mark_circle(size=46, color=theme.category_colours(1, dark)[0], opacity=0.8).encode(
-        x=alt_.X("share:Q", title=title, axis=percent, scale=alt_.Scale(domainMin=0))
+        x=alt_.X("share:Q", title=title, axis=percent, scale=alt_.Scale(domainMin=0, nice=True))
     )
     ticks = base.mark_tick(color=theme.colour("text", dark), thickness=1.5).encode(x=alt_.X("area:Q"))
     chart: Any = ticks + dots
@@ -307,7 +309,7 @@ def where_chart(ds: xr.Dataset, *, dark: bool = False, width: Any = "container")
     if mean is not None:
         own = alt_.Chart(alt_.Data(values=[{"mean": mean[0], "low": mean[1], "high": mean[2]}]))
         band = own.mark_rect(opacity=0.18, color=theme.category_colours(1, dark)[0]).encode(
-            x="low:Q", x2="high:Q"
+            x=alt_.X("low:Q"), x2="high:Q"
         )
         line = own.mark_rule(strokeDash=[4, 3], color=theme.colour("text", dark)).encode(x="mean:Q")
         chart = band + line + chart

@@ -11,6 +11,8 @@ from dashboard.ui.components.overlay import overlay_view
 from dashboard.ui.text import plain
 
 WHERE, MAPS = "On the object", "Mean maps"
+SIGNED = ("Beeswarm", "Heat map", MAPS)
+"""Views whose signs mean something: the caution about them stands there."""
 CHARTS = {
     "Importance": (
         figure.importance_chart,
@@ -19,7 +21,8 @@ CHARTS = {
     ),
     "Beeswarm": (
         figure.beeswarm_chart,
-        "One dot per stimulus; right of zero the feature speaks for the target, left against it.",
+        "One dot per stimulus, coloured by the rank of the feature's own value; "
+        "right of zero the feature speaks for the target, left against it.",
     ),
     "By class": (figure.class_chart, "Mean |value| over the stimuli of each class (the true one if known)."),
     "Heat map": (figure.heat_chart, "Every value: red speaks for the target, blue against it."),
@@ -29,11 +32,12 @@ CHARTS = {
 def show(answer: choices.Answer, spec: AttributionSetSpec) -> None:
     """Draw the verdict and one of the views over the set."""
     st.markdown(f"**{plain(figure.verdict(answer))}**")
-    answers.cautions(answer)
     views = [WHERE] if "mask_share" in answer else []
     views += list(CHARTS) if "importance" in answer else []
     views += [MAPS] if "mean_map" in answer else []
     view = choices.pick("set_view", "View", views, help="What is drawn of all the stimuli together.")
+    if view in SIGNED:
+        answers.cautions(answer)
     if view == MAPS:
         overlay_view(
             figure.panels(answer), key="set-maps", label=figure.alt(answer), widest=220, narrowest=130

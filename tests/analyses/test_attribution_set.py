@@ -45,7 +45,7 @@ def test_every_view_has_the_numbers(digits):
     for make in (figure.importance_chart, figure.beeswarm_chart, figure.class_chart, figure.heat_chart):
         assert top in str(make(digits).to_dict())
     assert len(figure.panels(digits)) == 2 + digits.sizes["class"]
-    assert f"{top} matters most" in figure.verdict(digits)
+    assert f"Most important is {top}:" in figure.verdict(digits)
     assert len(figure.table(digits)) == digits["value"].size
 
 

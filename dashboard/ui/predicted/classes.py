@@ -67,6 +67,7 @@ def about(shown: Shown, picture: str) -> None:
         width="content",
         alt=words,
     )
+    shared.why(shown, picture)
 
 
 def quality(shown: Shown) -> None:
@@ -113,6 +114,7 @@ def mistakes(shown: Shown) -> None:
     st.markdown("The surest mistakes first." if wrong else f"Every labelled {what} is named right.")
     if wrong:
         grid(shown, wrong, "mistakes")
+        shared.why(shown, wrong[0], f"See why {wrong[0]}, the surest of them, was mistaken")
 
 
 def table(shown: Shown) -> None:

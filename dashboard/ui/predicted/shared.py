@@ -165,6 +165,17 @@ def text_list(shown: Shown, tiles: Sequence[Tile], key: str, label: str) -> None
     )
 
 
+def why(shown: Shown, name: str, label: str = "See why: what speaks for this answer") -> None:
+    """Link to the attributions of one stimulus."""
+    st.page_link(
+        "attributions.py",
+        label=label,
+        icon=":material/layers:",
+        query_params={"network": shown.spec.network, "stimuli": shown.spec.stimuli, "items": name},
+        help="Attributions: which parts of it raise or lower the score.",
+    )
+
+
 def stimulus(shown: Shown, name: str, words: str) -> None:
     """Draw one stimulus with what is said of it."""
     picture = shown.thumbnail(name)

@@ -74,6 +74,7 @@ LABELS = {
     "feature-maps": "Feature maps",
     "tuning": "Tuning",
     "neuron-tuning": "Tuning of neurons",
+    "units": "Unit",
     "probe": "Readout of layers",
     "decoding": "Decoding of areas",
 }

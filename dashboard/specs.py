@@ -33,6 +33,7 @@ AttentionView = Literal[
     "heads", "rollout", "distance", "entropy", "relevance", "query-key", "ablation", "agreement"
 ]
 Weighting = Literal["weights", "values"]
+Summary = Literal["maximum", "mean"]
 
 KINDS: dict[str, type[Spec]] = {}
 """Every kind of spec by name; filled as the classes below are defined."""
@@ -555,4 +556,17 @@ class DecodingSpec(Spec):
     areas: tuple[str, ...] = ()
     folds: int = 5
     permutations: int = 200
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitSpec(Spec):
+    """What makes one unit of a layer respond, and what does not?"""
+
+    kind: ClassVar[str] = "units"
+    network: str = _source("network")
+    stimuli: str = _source("stimuli")
+    layer: str = ""
+    unit: int = 0
+    by: Summary = "maximum"
     seed: int = 0

@@ -148,6 +148,8 @@ def one(answer: choices.Answer, fits: choices.Answer | None, unit: int) -> None:
         pictures.append(("Gabor fit", figure.gabor_tiles(fits.isel(unit=[unit]), side=192)[0]))
     words = figure.unit_words(answer, fits, unit)
     st.markdown(plain(words))
+    layer = str(answer.attrs["layer"])
+    choices.open_with("unit.py", "Open this unit", ":material/my_location:", layer=layer, unit=str(unit))
     for column, (name, pixels) in zip(st.columns(3), pictures, strict=False):
         column.image(pixels, caption=name, width="stretch", alt=f"{name} of unit {unit}")
 

@@ -135,6 +135,8 @@ def unit(answer: choices.Answer, degrees: float) -> int:
         "unit", "Unit", 0, low=0, high=last, help="Number of the channel; a click in the scatter sets it."
     )
     st.markdown(plain(figure.unit_words(answer, chosen, degrees)))
+    layer = str(answer.attrs["layer"])
+    choices.open_with("unit.py", "Open this unit", ":material/my_location:", layer=layer, unit=str(chosen))
     return chosen
 
 

@@ -81,6 +81,7 @@ ANALYSES: dict[str, Analysis] = {
     "feature-maps": Analysis("filters", "feature_maps", 1),
     "tuning": Analysis("tuning", "tuning", 1, lane="long", builds_on=("activations",)),
     "neuron-tuning": Analysis("tuning", "neuron_tuning", 1),
+    "units": Analysis("units", "units", 1, lane="long", builds_on=("activations",)),
     "probe": Analysis("decoding", "probe", 1, lane="long", builds_on=("activations",)),
     "decoding": Analysis("decoding", "decoding", 1, lane="long"),
 }

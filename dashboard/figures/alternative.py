@@ -25,6 +25,7 @@ from dashboard.figures import (
     theme,
     trust,
     tuning,
+    units,
     versus,
     walk,
 )
@@ -132,6 +133,7 @@ ALTERNATIVES: dict[str, Callable[[xr.Dataset], str]] = {
     "feature-maps": filters.words,
     "tuning": tuning.verdict,
     "neuron-tuning": tuning.verdict,
+    "units": units.alt_text,
     "probe": decoding.verdict,
     "decoding": decoding.verdict,
 }

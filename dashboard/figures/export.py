@@ -216,6 +216,12 @@ def _decoding_table(ds: xr.Dataset) -> pd.DataFrame:
     return table(ds)
 
 
+def _unit_table(ds: xr.Dataset) -> pd.DataFrame:
+    from dashboard.figures.units import table
+
+    return table(ds)
+
+
 TABLES: dict[str, Callable[[xr.Dataset], pd.DataFrame]] = {
     "attention": _attention_table,
     "brain": _score_table,
@@ -243,6 +249,7 @@ TABLES: dict[str, Callable[[xr.Dataset], pd.DataFrame]] = {
     "feature-maps": _feature_map_table,
     "tuning": _tuning_table,
     "neuron-tuning": _tuning_table,
+    "units": _unit_table,
     "probe": _decoding_table,
     "decoding": _decoding_table,
 }
@@ -433,6 +440,12 @@ def _decoding(ds: xr.Dataset, width: int) -> Any:
     return main_chart(ds, width)
 
 
+def _unit(ds: xr.Dataset, width: int) -> Any:
+    from dashboard.figures.units import overview
+
+    return overview(ds, width=width)
+
+
 FIGURES: dict[str, Callable[[xr.Dataset, int], Any]] = {
     "attention": _attention,
     "brain": _profile,
@@ -457,6 +470,7 @@ FIGURES: dict[str, Callable[[xr.Dataset, int], Any]] = {
     "feature-maps": _feature_maps,
     "tuning": _tuning,
     "neuron-tuning": _tuning,
+    "units": _unit,
     "probe": _decoding,
     "decoding": _decoding,
 }

@@ -229,6 +229,46 @@ def _plan_first_token(layer: Layer, ref: Reference) -> ReduceTokens:
     return reduce
 
 
+# --- the highest place of each channel -------------------------------------------------------------
+
+
+def _peak_channels(layer: Layer) -> int:
+    return 1 if layer.channel_axis is None and layer.token_axis is not None else layer.channels
+
+
+def _plan_peak(layer: Layer, ref: Reference) -> Reduce:
+    n = _peak_channels(layer)
+
+    def reduce(output: torch.Tensor) -> torch.Tensor:
+        import torch
+
+        first = output if layer.channel_axis is None else output.movedim(1 + layer.channel_axis, 1)
+        channels = first.reshape(len(output), n, -1)
+        highest, place = channels.max(2)
+        return torch.cat([highest, place.to(highest.dtype), channels.mean(2)], 1)
+
+    return reduce
+
+
+def _plan_peak_token(layer: Layer, ref: Reference) -> ReduceTokens:
+    """As `_plan_peak` over the tokens of the text; the place counts tokens, padded ones left out."""
+    axis, channel = layer.token_axis or 0, layer.channel_axis
+
+    def reduce(output: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
+        import torch
+
+        tokens = output.movedim(1 + axis, 1)
+        if channel is not None:
+            tokens = tokens.movedim(1 + channel + (channel < axis), -1)
+        tokens = tokens.reshape(len(tokens), tokens.shape[1], -1, _peak_channels(layer)).amax(2)
+        there = keep.to(tokens.device)[:, :, None]
+        highest, place = tokens.masked_fill(~there, -torch.inf).max(1)
+        mean = tokens.where(there, 0).sum(1) / there.sum(1)
+        return torch.cat([highest, place.to(highest.dtype), mean], 1)
+
+    return reduce
+
+
 # --- a fixed random subset of units ----------------------------------------------------------------
 
 
@@ -319,6 +359,13 @@ REDUCERS: dict[str, Kind] = {
         _plan_centre,
         (),
         "Of each channel only the unit in the middle of the picture is kept, as an electrode would.",
+    ),
+    "peak": Kind(
+        lambda layer, ref: 3 * _peak_channels(layer),
+        _plan_peak,
+        (),
+        "Of each channel three numbers are kept: its maximum over positions, where that is, and its mean.",
+        _plan_peak_token,
     ),
     "subset": Kind(
         lambda layer, ref: min(layer.units, _number(ref)),

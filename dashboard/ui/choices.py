@@ -152,3 +152,12 @@ def next_steps(*steps: tuple[str, str, str]) -> None:
     with st.container(horizontal=True):
         for page, label, icon in steps:
             st.page_link(page, label=label, icon=icon)
+
+
+def open_with(page: str, label: str, icon: str, **query: str) -> None:
+    """Link to a page with more choices than those of the sidebar, such as a layer and a unit."""
+    shared = {name: str(st.session_state[name]) for name in _SHARED if st.session_state.get(name)}
+    st.page_link(page, label=label, icon=icon, query_params={**shared, **query})
+
+
+_SHARED = ("network", "stimuli", "recording")

@@ -136,7 +136,10 @@ def unit(answer: choices.Answer, degrees: float) -> int:
     )
     st.markdown(plain(figure.unit_words(answer, chosen, degrees)))
     layer = str(answer.attrs["layer"])
-    choices.open_with("unit.py", "Open this unit", ":material/my_location:", layer=layer, unit=str(chosen))
+    if answer.attrs["per_channel"] == "yes":  # elsewhere the two pages would number other units
+        choices.open_with(
+            "unit.py", "Open this unit", ":material/my_location:", layer=layer, unit=str(chosen)
+        )
     return chosen
 
 

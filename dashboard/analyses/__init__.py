@@ -79,7 +79,7 @@ ANALYSES: dict[str, Analysis] = {
     "filters": Analysis("filters", "filters", 1),
     "gabors": Analysis("filters", "gabors", 1, lane="long"),
     "feature-maps": Analysis("filters", "feature_maps", 1),
-    "tuning": Analysis("tuning", "tuning", 1, lane="long", builds_on=("activations",)),
+    "tuning": Analysis("tuning", "tuning", 2, lane="long", builds_on=("activations",)),
     "neuron-tuning": Analysis("tuning", "neuron_tuning", 1),
     "units": Analysis("units", "units", 1, lane="long", builds_on=("activations",)),
     "probe": Analysis("decoding", "probe", 1, lane="long", builds_on=("activations",)),

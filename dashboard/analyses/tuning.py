@@ -140,6 +140,7 @@ def tuning(spec: TuningSpec) -> xr.Dataset:
         layer=layer.name,
         layers=json.dumps([one.name for one in network.layers if _can_be_shown(one)]),
         stimuli=protocol.reference(),
+        per_channel="yes" if len(found.peak) == layer.channels else "no",
         n_gratings=int(np.prod(responses.shape[:3])),
         picture_pixels=view.size,
         aperture=spec.aperture,

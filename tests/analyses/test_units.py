@@ -60,6 +60,7 @@ def test_selectivity_and_sparseness_in_closed_form():
     name = str(answer["category_name"].to_numpy()[2])
     own, other = r[category == name], r[category != name]
     d = (own.mean() - other.mean()) / np.sqrt((own.var(ddof=1) + other.var(ddof=1)) / 2)
+    assert np.isfinite(d)
     np.testing.assert_allclose(answer["d_prime"][2], d, rtol=1e-12)
     rates = np.maximum(r, 0)
     sparse = (1 - rates.mean() ** 2 / (rates**2).mean()) / (1 - 1 / len(r))

@@ -19,11 +19,28 @@ PAGES = {
     "predictions": r"\?",
     "attributions": r"\?",
     "attention": "Where does",
+    "filters": "What do the filters",
+    "tuning": "How are the units",
+    "unit": r"\?",
     "rdms": "Which stimuli",
     "brain": "Which layer",
+    "decoding": "What can be read out",
     "jobs": "What is being computed",
 }
-TITLES = ["Home", "Network", "Predictions", "Attributions", "Attention", "RDMs", "Brain", "Jobs"]
+TITLES = [
+    "Home",
+    "Network",
+    "Predictions",
+    "Attributions",
+    "Attention",
+    "Filters",
+    "Tuning",
+    "Unit",
+    "RDMs",
+    "Brain",
+    "Decoding",
+    "Jobs",
+]
 
 
 def _heading(page, text):
@@ -111,7 +128,17 @@ def test_a_cell_of_a_matrix_names_both_stimuli_and_can_be_pinned(server, page):
 
 
 @pytest.mark.parametrize(
-    "path", ["", "brain?bootstrap=100", "rdms?network=bundled:tilt_cnn&layers=fc", "jobs"]
+    "path",
+    [
+        "",
+        "brain?bootstrap=100",
+        "rdms?network=bundled:tilt_cnn&layers=fc",
+        "filters?stimuli=objects?n=4",
+        "tuning?orientations=6&phases=3&frequencies=4:8:16",
+        "unit?stimuli=objects?n=24",
+        "decoding?stimuli=objects?n=72&permutations=20&layers=block3",
+        "jobs",
+    ],
 )
 def test_accessibility(server, page, path):
     from axe_playwright_python.sync_playwright import Axe

@@ -8,6 +8,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -33,6 +34,16 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 # --- tables ------------------------------------------------------------------------------------------------
+
+
+def _table_of(module: str, function: str) -> Callable[[xr.Dataset], pd.DataFrame]:
+    """Return the table function of a figure module, imported when it is called."""
+
+    def table(ds: xr.Dataset) -> pd.DataFrame:
+        found: pd.DataFrame = getattr(import_module(f"dashboard.figures.{module}"), function)(ds)
+        return found
+
+    return table
 
 
 def _rdm_table(ds: xr.Dataset) -> pd.DataFrame:
@@ -82,176 +93,44 @@ def _map_table(ds: xr.Dataset) -> pd.DataFrame:
     )
 
 
-def _stimulus_table(ds: xr.Dataset) -> pd.DataFrame:
-    from dashboard.figures.stimuli import stimulus_table
-
-    return stimulus_table(ds)
-
-
-def _layer_table(ds: xr.Dataset) -> pd.DataFrame:
-    from dashboard.figures.network import layer_table
-
-    return layer_table(ds)
-
-
 def _recording_table(ds: xr.Dataset) -> pd.DataFrame:
     return ds.drop_dims([d for d in ds.dims if d != "area"]).to_dataframe().reset_index()
-
-
-def _score_table(ds: xr.Dataset) -> pd.DataFrame:
-    from dashboard.figures.brain import score_table
-
-    return score_table(ds)
-
-
-def _prediction_table(ds: xr.Dataset) -> pd.DataFrame:
-    from dashboard.figures.tasks import table
-
-    return table(ds)
-
-
-def _training_table(ds: xr.Dataset) -> pd.DataFrame:
-    from dashboard.figures.network import training_table
-
-    return training_table(ds)
 
 
 def _costs_table(ds: xr.Dataset) -> pd.DataFrame:
     return ds.to_dataframe().reset_index()
 
 
-def _health_table(ds: xr.Dataset) -> pd.DataFrame:
-    from dashboard.figures.health import table
-
-    return table(ds)
-
-
-def _recurrent_table(ds: xr.Dataset) -> pd.DataFrame:
-    from dashboard.figures.recurrent import table
-
-    return table(ds)
-
-
-def _attribution_table(ds: xr.Dataset) -> pd.DataFrame:
-    from dashboard.figures.attribution import table
-
-    return table(ds)
-
-
-def _attribution_set_table(ds: xr.Dataset) -> pd.DataFrame:
-    from dashboard.figures.attribution_set import table
-
-    return table(ds)
-
-
-def _attention_table(ds: xr.Dataset) -> pd.DataFrame:
-    from dashboard.figures.attention import table
-
-    return table(ds)
-
-
-def _trust_table(ds: xr.Dataset) -> pd.DataFrame:
-    from dashboard.figures.trust import table
-
-    return table(ds)
-
-
-def _refusal_table(ds: xr.Dataset) -> pd.DataFrame:
-    from dashboard.figures.attribution import refusal_table
-
-    return refusal_table(ds)
-
-
-def _latent_table(ds: xr.Dataset) -> pd.DataFrame:
-    from dashboard.figures.latents import table
-
-    return table(ds)
-
-
-def _traversal_table(ds: xr.Dataset) -> pd.DataFrame:
-    from dashboard.figures.latents import traversal_table
-
-    return traversal_table(ds)
-
-
-def _versus_table(ds: xr.Dataset) -> pd.DataFrame:
-    from dashboard.figures.versus import table
-
-    return table(ds)
-
-
-def _walk_table(ds: xr.Dataset) -> pd.DataFrame:
-    from dashboard.figures.walk import table
-
-    return table(ds)
-
-
-def _kernel_table(ds: xr.Dataset) -> pd.DataFrame:
-    from dashboard.figures.filters import kernel_table
-
-    return kernel_table(ds)
-
-
-def _gabor_table(ds: xr.Dataset) -> pd.DataFrame:
-    from dashboard.figures.filters import gabor_table
-
-    return gabor_table(ds)
-
-
-def _feature_map_table(ds: xr.Dataset) -> pd.DataFrame:
-    from dashboard.figures.filters import map_table
-
-    return map_table(ds)
-
-
-def _tuning_table(ds: xr.Dataset) -> pd.DataFrame:
-    from dashboard.figures.tuning import table
-
-    return table(ds)
-
-
-def _decoding_table(ds: xr.Dataset) -> pd.DataFrame:
-    from dashboard.figures.decoding import table
-
-    return table(ds)
-
-
-def _unit_table(ds: xr.Dataset) -> pd.DataFrame:
-    from dashboard.figures.units import table
-
-    return table(ds)
-
-
 TABLES: dict[str, Callable[[xr.Dataset], pd.DataFrame]] = {
-    "attention": _attention_table,
-    "brain": _score_table,
+    "attention": _table_of("attention", "table"),
+    "brain": _table_of("brain", "score_table"),
     "rdm": _rdm_table,
     "area-rdm": _area_table,
     "map": _map_table,
-    "stimuli": _stimulus_table,
-    "network": _layer_table,
+    "stimuli": _table_of("stimuli", "stimulus_table"),
+    "network": _table_of("network", "layer_table"),
     "recording": _recording_table,
-    "predictions": _prediction_table,
-    "training": _training_table,
+    "predictions": _table_of("tasks", "table"),
+    "training": _table_of("network", "training_table"),
     "costs": _costs_table,
-    "health": _health_table,
-    "recurrent": _recurrent_table,
-    "latents": _latent_table,
-    "traversal": _traversal_table,
-    "versus": _versus_table,
-    "walk": _walk_table,
-    "attribution": _attribution_table,
-    "attribution-set": _attribution_set_table,
-    "trust": _trust_table,
-    "attribution-methods": _refusal_table,
-    "filters": _kernel_table,
-    "gabors": _gabor_table,
-    "feature-maps": _feature_map_table,
-    "tuning": _tuning_table,
-    "neuron-tuning": _tuning_table,
-    "units": _unit_table,
-    "probe": _decoding_table,
-    "decoding": _decoding_table,
+    "health": _table_of("health", "table"),
+    "recurrent": _table_of("recurrent", "table"),
+    "latents": _table_of("latents", "table"),
+    "traversal": _table_of("latents", "traversal_table"),
+    "versus": _table_of("versus", "table"),
+    "walk": _table_of("walk", "table"),
+    "attribution": _table_of("attribution", "table"),
+    "attribution-set": _table_of("attribution_set", "table"),
+    "trust": _table_of("trust", "table"),
+    "attribution-methods": _table_of("attribution", "refusal_table"),
+    "filters": _table_of("filters", "kernel_table"),
+    "gabors": _table_of("filters", "gabor_table"),
+    "feature-maps": _table_of("filters", "map_table"),
+    "tuning": _table_of("tuning", "table"),
+    "neuron-tuning": _table_of("tuning", "table"),
+    "units": _table_of("units", "table"),
+    "probe": _table_of("decoding", "table"),
+    "decoding": _table_of("decoding", "table"),
 }
 """Tidy table by kind of answer."""
 
@@ -292,6 +171,20 @@ def _csv(dataset: xr.Dataset, figure: Any, preset: str) -> bytes:
 # --- figures -----------------------------------------------------------------------------------------------
 
 
+def _figure_of(
+    module: str, function: str, inner: Callable[[int], int] = lambda width: width
+) -> Callable[[xr.Dataset, int], Any]:
+    """Return the main figure of a figure module, imported when it is called.
+
+    ``inner`` gives the width of the plotting area that a picture of some width has room for.
+    """
+
+    def figure(ds: xr.Dataset, width: int) -> Any:
+        return getattr(import_module(f"dashboard.figures.{module}"), function)(ds, width=inner(width))
+
+    return figure
+
+
 def _profile(ds: xr.Dataset, width: int) -> Any:
     from dashboard.figures.brain import layer_profile
 
@@ -326,153 +219,39 @@ def _maps(ds: xr.Dataset, width: int) -> Any:
     return map_chart(ds, columns=columns, side=min((width - 20 * columns) // columns, 320))
 
 
-def _contact(ds: xr.Dataset, width: int) -> Any:
-    from dashboard.figures.stimuli import contact_chart
-
-    return contact_chart(ds, width=width - 12)
-
-
-def _predictions(ds: xr.Dataset, width: int) -> Any:
-    from dashboard.figures.tasks import main_chart
-
-    return main_chart(ds, width)
-
-
-def _flow(ds: xr.Dataset, width: int) -> Any:
-    from dashboard.figures.network import flow_chart
-
-    return flow_chart(ds, width=min(width - 20, 480))
-
-
-def _training(ds: xr.Dataset, width: int) -> Any:
-    from dashboard.figures.network import training_chart
-
-    return training_chart(ds, width=max(150, (width - 150) // 3))
-
-
-def _health(ds: xr.Dataset, width: int) -> Any:
-    from dashboard.figures.health import activation_chart
-
-    return activation_chart(ds, width=max(180, (width - 160) * 2 // 3))
-
-
-def _states(ds: xr.Dataset, width: int) -> Any:
-    from dashboard.figures.recurrent import states_chart
-
-    return states_chart(ds, width=max(90, (width - 170) // 3))
-
-
-def _trust(ds: xr.Dataset, width: int) -> Any:
-    from dashboard.figures.trust import curves_chart
-
-    return curves_chart(ds, width=max(150, (width - 130) // 2))
-
-
-def _attribution(ds: xr.Dataset, width: int) -> Any:
-    from dashboard.figures.attribution import all_items_chart
-
-    return all_items_chart(ds, width)
-
-
-def _latents(ds: xr.Dataset, width: int) -> Any:
-    from dashboard.figures.latents import main_chart
-
-    return main_chart(ds, width=width)
-
-
 def _traversal(ds: xr.Dataset, width: int) -> Any:
     from dashboard.figures.latents import traversal_chart
 
     return traversal_chart(ds, side=max(24, (width - 60) // ds.sizes["step"]))
 
 
-def _versus(ds: xr.Dataset, width: int) -> Any:
-    from dashboard.figures.versus import size_chart
-
-    return size_chart(ds, width=max(150, width - 190))
-
-
-def _walk(ds: xr.Dataset, width: int) -> Any:
-    from dashboard.figures.walk import main_chart
-
-    return main_chart(ds, width=width)
-
-
-def _attribution_set(ds: xr.Dataset, width: int) -> Any:
-    from dashboard.figures.attribution_set import main_chart
-
-    return main_chart(ds, width)
-
-
-def _attention(ds: xr.Dataset, width: int) -> Any:
-    from dashboard.figures.attention import main_chart
-
-    return main_chart(ds, width)
-
-
-def _kernels(ds: xr.Dataset, width: int) -> Any:
-    from dashboard.figures.filters import kernel_chart
-
-    return kernel_chart(ds, width=width - 12)
-
-
-def _gabors(ds: xr.Dataset, width: int) -> Any:
-    from dashboard.figures.filters import gabor_chart
-
-    return gabor_chart(ds, width=width - 160)
-
-
-def _feature_maps(ds: xr.Dataset, width: int) -> Any:
-    from dashboard.figures.filters import maps_chart
-
-    return maps_chart(ds, width=width - 12)
-
-
-def _tuning(ds: xr.Dataset, width: int) -> Any:
-    from dashboard.figures.tuning import overview
-
-    return overview(ds, width=width)
-
-
-def _decoding(ds: xr.Dataset, width: int) -> Any:
-    from dashboard.figures.decoding import main_chart
-
-    return main_chart(ds, width)
-
-
-def _unit(ds: xr.Dataset, width: int) -> Any:
-    from dashboard.figures.units import overview
-
-    return overview(ds, width=width)
-
-
 FIGURES: dict[str, Callable[[xr.Dataset, int], Any]] = {
-    "attention": _attention,
+    "attention": _figure_of("attention", "main_chart"),
     "brain": _profile,
     "rdm": _layer_matrices,
     "area-rdm": _area_matrices,
     "map": _maps,
-    "stimuli": _contact,
-    "predictions": _predictions,
-    "network": _flow,
-    "training": _training,
-    "health": _health,
-    "recurrent": _states,
-    "latents": _latents,
+    "stimuli": _figure_of("stimuli", "contact_chart", lambda width: width - 12),
+    "predictions": _figure_of("tasks", "main_chart"),
+    "network": _figure_of("network", "flow_chart", lambda width: min(width - 20, 480)),
+    "training": _figure_of("network", "training_chart", lambda width: max(150, (width - 150) // 3)),
+    "health": _figure_of("health", "activation_chart", lambda width: max(180, (width - 160) * 2 // 3)),
+    "recurrent": _figure_of("recurrent", "states_chart", lambda width: max(90, (width - 170) // 3)),
+    "latents": _figure_of("latents", "main_chart"),
     "traversal": _traversal,
-    "versus": _versus,
-    "walk": _walk,
-    "attribution": _attribution,
-    "attribution-set": _attribution_set,
-    "trust": _trust,
-    "filters": _kernels,
-    "gabors": _gabors,
-    "feature-maps": _feature_maps,
-    "tuning": _tuning,
-    "neuron-tuning": _tuning,
-    "units": _unit,
-    "probe": _decoding,
-    "decoding": _decoding,
+    "versus": _figure_of("versus", "size_chart", lambda width: max(150, width - 190)),
+    "walk": _figure_of("walk", "main_chart"),
+    "attribution": _figure_of("attribution", "all_items_chart"),
+    "attribution-set": _figure_of("attribution_set", "main_chart"),
+    "trust": _figure_of("trust", "curves_chart", lambda width: max(150, (width - 130) // 2)),
+    "filters": _figure_of("filters", "kernel_chart", lambda width: width - 12),
+    "gabors": _figure_of("filters", "gabor_chart", lambda width: width - 160),
+    "feature-maps": _figure_of("filters", "maps_chart", lambda width: width - 12),
+    "tuning": _figure_of("tuning", "overview"),
+    "neuron-tuning": _figure_of("tuning", "overview"),
+    "units": _figure_of("units", "overview"),
+    "probe": _figure_of("decoding", "main_chart"),
+    "decoding": _figure_of("decoding", "main_chart"),
 }
 """Figure by kind of answer, for when none is given: a function of the answer and a width in pixels."""
 

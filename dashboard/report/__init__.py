@@ -1,0 +1,1 @@
+"""What somebody pinned, wrote and ordered, and how to take it along: slides, pages, notebooks, sessions."""

@@ -42,6 +42,7 @@ _CONNECT_S = 20
 _RESTART_S = 30
 _FIRST_PAGE_S = 1.0
 _POLITE_S = 3.0
+_NEVER_S = 10**7  # 115 days
 _PRIORITY = {"short": 10, "long": 0}
 
 
@@ -526,6 +527,9 @@ def _embedded_cluster(memory_bytes: int | None) -> SpecCluster:
     from distributed.security import Security
 
     _leave_main_out()
+    # Read whenever a worker is lost, so it must outlast the block below. After its 15 s the cluster would end
+    # the nanny that is starting the next worker: on a busy machine the lane would be gone for good.
+    dask.config.set({"distributed.deploy.lost-worker-timeout": _NEVER_S})
     security = Security.temporary()
     place: dict[str, Any] = {"host": "127.0.0.1", "protocol": "tls", "security": security}
     options = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import subprocess
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import dask
 import numpy as np
 import psutil
 import pytest
@@ -114,6 +116,8 @@ DEEDS = {
 
 @pytest.fixture(scope="module")
 def shared_engine() -> Iterator[jobs.Engine]:
+    # Dask's cluster would give a lost worker up after this time, and its nanny with it.
+    dask.config.set({"distributed.deploy.lost-worker-timeout": "1s"})
     engine = jobs.Engine(runner=f"{__name__}:fake", key=key, memory_bytes=MEMORY, grace_s=2.0)
     engine.start()
     for lane in jobs.LANES:
@@ -331,6 +335,20 @@ def test_a_killed_worker_fails_its_job_clearly_and_only_its_job(engine, deed):
     assert "fewer layers or stimuli" in failed.error.remedy
     assert over(engine, behind).state == "done"
     assert engine.job(other.key).state == "running"
+
+
+def test_a_lane_waits_for_a_worker_that_takes_long_to_start_again(engine, monkeypatch):
+    from distributed import Nanny
+
+    instantiate = Nanny.instantiate
+
+    async def late(nanny):
+        await asyncio.sleep(3)
+        return await instantiate(nanny)
+
+    monkeypatch.setattr(Nanny, "instantiate", late)
+    assert over(engine, engine.submit(spec("die?late"), "long")).state == "failed"
+    assert over(engine, engine.submit(spec("steps?n=2&late"), "long")).state == "done"
 
 
 def test_an_answer_that_cannot_be_stored_is_not_lost(engine, monkeypatch):

@@ -19,7 +19,7 @@ app: $(STAMP) ## Set up and open the app (PORT=8501)
 	$(BIN)/streamlit run streamlit_app.py --server.port $(PORT)
 
 test: $(STAMP) ## Set up and run all tests (ARGS="-k brain" for some)
-	$(BIN)/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile $(ARGS)
 
 check: $(STAMP) ## Lint, format, types and the rules of the house
 	$(BIN)/ruff check .

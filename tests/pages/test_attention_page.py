@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.pages.test_pages import homolog_home, opened, words  # noqa: F401 - one store for the module
+from tests.pages.test_pages import opened, words
 
 VIT = {"network": "bundled:objects_vit", "stimuli": "objects?n=12&seed=7"}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.pages.test_pages import homolog_home, opened, words  # noqa: F401 - one store for the module
+from tests.pages.test_pages import opened, words
 
 
 def test_decoding_page_reads_layers():

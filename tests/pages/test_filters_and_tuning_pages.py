@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.pages.test_pages import homolog_home, opened, words  # noqa: F401 - one store for the module
+from tests.pages.test_pages import opened, words
 
 CNN = {"network": "bundled:objects_cnn", "stimuli": "objects?n=4"}
 FEW = {"orientations": "6", "phases": "3", "frequencies": "4:8:16"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.pages.test_pages import homolog_home, opened, words  # noqa: F401 - one store for the module
+from tests.pages.test_pages import opened, words
 
 OBJECTS = {"network": "bundled:objects_cnn", "stimuli": "objects?n=24&seed=7"}
 
@@ -74,7 +74,7 @@ def test_network_page_shows_states_of_recurrent_networks_only():
 
 
 @pytest.fixture
-def sentences(homolog_home):  # noqa: F811
+def sentences(homolog_home):
     """Beginnings of sentences in the server's stimuli folder, with the number that their verb must have."""
     from models.tiny_text import sentence
 
@@ -116,7 +116,7 @@ def test_brain_page_says_that_a_text_network_cannot_see_pictures():
     assert "reads texts" in words(app)
 
 
-def test_an_upload_is_predicted_and_a_bad_file_in_it_is_named(homolog_home):  # noqa: F811
+def test_an_upload_is_predicted_and_a_bad_file_in_it_is_named(homolog_home):
     import io
 
     from PIL import Image

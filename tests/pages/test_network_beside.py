@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.pages.test_network_panels import settled
-from tests.pages.test_pages import homolog_home, opened, words  # noqa: F401 - one store for the module
+from tests.pages.test_pages import opened, words
 
 
 def test_the_untrained_twin_stands_beside_at_a_click():

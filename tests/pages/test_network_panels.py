@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tests.pages.test_pages import homolog_home, opened, words  # noqa: F401 - one store for the module
+from tests.pages.test_pages import opened, words
 
 
 def settled(app, sentence: str) -> str:

@@ -15,16 +15,6 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(path.name for path in (ROOT / "pages").glob("*.py") if path.name != "app.py")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def homolog_home(tmp_path_factory):
-    """One store and one engine for the module, as on a server: what a test computed, the next one finds."""
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("home")
-        patch.setenv("HOMOLOG_HOME", str(folder))
-        yield folder
-        jobs.engine().close()
-
-
 def opened(page: str, **query: str) -> AppTest:
     """Open a page and wait until everything that it asked for is there."""
     app = AppTest.from_file(str(ROOT / "pages" / "app.py"), default_timeout=120)

@@ -5,21 +5,11 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard import jobs
 
 APP = str(Path(__file__).resolve().parents[2] / "pages" / "app.py")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def homolog_home(tmp_path_factory):
-    """One store and one engine for the module, as on a server."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HOMOLOG_HOME", str(tmp_path_factory.mktemp("home")))
-        yield
-        jobs.engine().close()
 
 
 def opened(**query: str) -> AppTest:

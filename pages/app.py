@@ -4,12 +4,13 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard.ui import answers, sidebar
+from dashboard.ui import answers, desk, sidebar
 
 # A picture of our own: icons by name would be fetched from the internet.
 icon = Path(__file__).parents[1] / "assets" / "icon.png"
 st.set_page_config(page_title="Homolog", page_icon=str(icon), layout="wide")
 
+pinned = desk.figures()
 # Flat: the headings of sections would break the list for screen readers.
 page = st.navigation(
     [
@@ -24,12 +25,20 @@ page = st.navigation(
         st.Page("rdms.py", title="RDMs", icon=":material/grid_on:"),
         st.Page("brain.py", title="Brain", icon=":material/neurology:"),
         st.Page("decoding.py", title="Decoding", icon=":material/psychology:"),
+        st.Page(
+            "report.py",
+            title=f"Report ({pinned})" if pinned else "Report",
+            icon=":material/article:",
+        ),
         st.Page("jobs.py", title="Jobs", icon=":material/list_alt:"),
     ],
     expanded=True,
 )
 
+st.session_state["_page"] = page.url_path
 answers.forget_watched()
+desk.restore_choices()
 if sidebar.draw():
+    desk.keep_choices()
     page.run()
 answers.watch()

@@ -256,8 +256,14 @@ FIGURES: dict[str, Callable[[xr.Dataset, int], Any]] = {
 """Figure by kind of answer, for when none is given: a function of the answer and a width in pixels."""
 
 
-def _chart(dataset: xr.Dataset, figure: Any, preset: str) -> dict[str, Any]:
-    """Return the Vega-Lite spec of a figure in light theme on white, as wide as the preset."""
+def specification(dataset: xr.Dataset, figure: Any = None, preset: str = "double") -> dict[str, Any]:
+    """Return the Vega-Lite spec of a figure in light theme on white, as wide as the preset.
+
+    Raises
+    ------
+    InputError
+        When no figure is given and the kind of answer has none.
+    """
     import altair as alt
 
     width = round(MILLIMETRES[preset] * PIXELS_PER_MM)
@@ -282,7 +288,7 @@ def _svg_text(dataset: xr.Dataset, figure: Any, preset: str, unit: str = "mm", p
     """Render a figure as SVG, offline, as wide as the preset in the given unit."""
     import vl_convert
 
-    spec = _chart(dataset, figure, preset)
+    spec = specification(dataset, figure, preset)
     try:
         drawn = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
     except ValueError as error:
@@ -343,7 +349,7 @@ def _html(dataset: xr.Dataset, figure: Any, preset: str) -> bytes:
         return html.escape(text, quote=True)
 
     # Nothing in a name may end the script element that holds the spec.
-    spec = json.dumps(_chart(dataset, figure, preset)).replace("<", "\\u003c")
+    spec = json.dumps(specification(dataset, figure, preset)).replace("<", "\\u003c")
     return (
         Template(PAGE.read_text("utf-8"))
         .substitute(

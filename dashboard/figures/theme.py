@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -137,6 +138,24 @@ def style(chart: Any, dark: bool = False, *, background: str = "transparent", fo
     styled = chart.copy(deep=False)
     styled.config = config
     return styled
+
+
+def darkened(chart: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a light Vega-Lite specification in the colours of the dark theme.
+
+    Every colour of ours has its partner there by meaning; pictures inside stay as they are.
+    """
+    text = _HEX.sub(lambda found: _PARTNERS.get(found[0].upper(), found[0]), json.dumps(chart))
+    turned: dict[str, Any] = json.loads(text)
+    turned["config"] = {**turned.get("config", {}), "background": "transparent"}
+    return turned
+
+
+_HEX = re.compile(r"#[0-9A-Fa-f]{6}\b")
+_PARTNERS = {
+    **{light.upper(): dark for light, dark in zip(CATEGORIES_LIGHT, CATEGORIES_DARK, strict=True)},
+    **{light.upper(): DARK[name] for name, light in LIGHT.items()},
+}
 
 
 def _config(dark: bool, background: str, font: str) -> dict[str, Any]:

@@ -32,6 +32,11 @@ class Panel:
         The record of the answer as it was pinned: inputs by digest, versions, seed, duration.
     alt : str
         What the figure shows, in words.
+    beside : tuple of Spec
+        Further questions of the same kind, answered in the same figure and on the same scales: side by side.
+        ``chart`` is then the figure of them all, ``spec`` the first question.
+    beside_records : tuple of dict
+        Their records, in the same order.
     """
 
     id: str
@@ -44,6 +49,18 @@ class Panel:
     chart: dict[str, Any] = field(default_factory=dict, hash=False)
     record: dict[str, Any] = field(default_factory=dict, hash=False)
     alt: str = ""
+    beside: tuple[Spec, ...] = ()
+    beside_records: tuple[dict[str, Any], ...] = field(default=(), hash=False)
+
+    @property
+    def specs(self) -> tuple[Spec, ...]:
+        """All questions that the figure answers, the first first."""
+        return (self.spec, *self.beside)
+
+    @property
+    def records(self) -> tuple[dict[str, Any], ...]:
+        """The record of each of `specs`."""
+        return (self.record, *self.beside_records)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import xarray as xr
 from dashboard import provenance
 from dashboard.figures import export
 from dashboard.specs import Spec
+from dashboard.ui import desk
 
 PICTURES = ("png", "svg", "pdf", "html")
 NUMBERS = ("csv", "nc", "json")
@@ -55,28 +56,55 @@ def footer(
     record = json.loads(answer.attrs["record"])
     with st.container(horizontal=True, vertical_alignment="center", key=f"footer-{name}"):
         st.caption(provenance.sentence(record), width="stretch")
-        with st.popover(
-            "Export",
-            icon=":material/download:",
-            help="Figure, numbers, link and command.",
-            key=f"export-{name}",
-        ):
-            st.markdown("**Figure and numbers**")
-            with st.container(horizontal=True):
-                for ending in endings:
-                    st.download_button(
-                        ending.upper(),
-                        data=_writer(ending, answer, figure),
-                        file_name=f"{name}.{ending}",
-                        mime=export.MEDIA_TYPES[ending],
-                        key=f"download-{name}-{ending}",
-                        on_click="ignore",
-                        help=HELP[ending],
-                    )
-            st.markdown("**The same on the command line**")
-            st.code(provenance.command(spec), language="bash", wrap_lines=True)
-            st.markdown("**Link to this view** (behind the server's address)")
-            st.code("?" + urlencode(spec.to_query() | dict(also or {})), language=None, wrap_lines=True)
+        with st.container(horizontal=True, width="content", gap="small"):
+            if set(PICTURES) & set(endings):
+                _pin(answer, spec, figure, name, dict(also or {}))
+            _export(answer, spec, figure, name, endings, dict(also or {}))
+
+
+def _pin(
+    answer: xr.Dataset, spec: Spec, figure: Callable[[], Any], name: str, also: Mapping[str, str]
+) -> None:
+    st.button(
+        "Pin",
+        key=f"pin-{name}",
+        icon=":material/keep:",
+        help="Put this figure into the report, as it is now.",
+        on_click=desk.pin,
+        args=(answer, spec, figure, name, also),
+    )
+
+
+def _export(
+    answer: xr.Dataset,
+    spec: Spec,
+    figure: Callable[[], Any],
+    name: str,
+    endings: Sequence[str],
+    also: Mapping[str, str],
+) -> None:
+    with st.popover(
+        "Export",
+        icon=":material/download:",
+        help="Figure, numbers, link and command.",
+        key=f"export-{name}",
+    ):
+        st.markdown("**Figure and numbers**")
+        with st.container(horizontal=True):
+            for ending in endings:
+                st.download_button(
+                    ending.upper(),
+                    data=_writer(ending, answer, figure),
+                    file_name=f"{name}.{ending}",
+                    mime=export.MEDIA_TYPES[ending],
+                    key=f"download-{name}-{ending}",
+                    on_click="ignore",
+                    help=HELP[ending],
+                )
+        st.markdown("**The same on the command line**")
+        st.code(provenance.command(spec), language="bash", wrap_lines=True)
+        st.markdown("**Link to this view** (behind the server's address)")
+        st.code("?" + urlencode(spec.to_query() | dict(also)), language=None, wrap_lines=True)
 
 
 def _writer(ending: str, answer: xr.Dataset, figure: Callable[[], Any]) -> Callable[[], bytes]:

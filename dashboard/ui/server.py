@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import re
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from dashboard import jobs, networks
+
+OWNER_COOKIE = "homolog_owner"
+OWNER_YEARS = 2
+_OWNER = re.compile(rf"(?:^|;\s*){OWNER_COOKIE}=[0-9a-f]{{32}}(?:;|$)".encode())
 
 WARM = (
     "altair",
@@ -36,3 +42,37 @@ async def lifespan(_app: Any) -> AsyncIterator[None]:
         yield
     finally:
         engine.close()
+
+
+class OwnerCookie:
+    """Give every browser a random secret that only the server reads: whose sessions are whose."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Pass a request on; an answer that is a page gets the cookie where the browser has none."""
+        if scope["type"] != "http" or _owner_of(scope["headers"]):
+            await self.app(scope, receive, send)
+            return
+
+        async def give(message: Any) -> None:
+            if message["type"] == "http.response.start" and _is_page(message["headers"]):
+                message["headers"] = [*message["headers"], (b"set-cookie", _cookie(scope).encode())]
+            await send(message)
+
+        await self.app(scope, receive, give)
+
+
+def _owner_of(headers: Any) -> bool:
+    return any(name == b"cookie" and _OWNER.search(value) for name, value in headers)
+
+
+def _is_page(headers: Any) -> bool:
+    return any(name.lower() == b"content-type" and value.startswith(b"text/html") for name, value in headers)
+
+
+def _cookie(scope: Any) -> str:
+    secure = "; Secure" if scope.get("scheme") == "https" else ""
+    age = OWNER_YEARS * 365 * 24 * 3600
+    return f"{OWNER_COOKIE}={secrets.token_hex(16)}; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax{secure}"

@@ -14,3 +14,16 @@ def plain(text: str) -> str:
     'a\\\\*b'
     """
     return "".join("\\" + c if c in _ACTIVE else c for c in text)
+
+
+def written(text: str) -> str:
+    r"""Return somebody's Markdown without pictures, which would be fetched from where the text says.
+
+    Streamlit shows HTML in Markdown as text, and links only to pages.
+
+    Examples
+    --------
+    >>> written("![x](http://a.b/c.png) and $x^2$")
+    '!\\\\[x](http://a.b/c.png) and $x^2$'
+    """
+    return text.replace("![", "!\\[")

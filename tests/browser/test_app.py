@@ -25,6 +25,7 @@ PAGES = {
     "rdms": "Which stimuli",
     "brain": "Which layer",
     "decoding": "What can be read out",
+    "report": "What will you show",
     "jobs": "What is being computed",
 }
 TITLES = [
@@ -39,6 +40,7 @@ TITLES = [
     "RDMs",
     "Brain",
     "Decoding",
+    "Report",
     "Jobs",
 ]
 

@@ -51,6 +51,7 @@ OPTION_HELP = {
     "background": "number of baselines for noise and samples",
     "steps": "points on the way from the baseline (integrated gradients)",
     "samples": "random draws of sampled methods",
+    "most": "how many stimuli, evenly spaced in the set",
     "noise": "standard deviation of SmoothGrad's noise, as a share of the range of the input",
     "segments": "what perturbation methods switch",
     "pieces": "about how many segments for grid and slic",
@@ -69,6 +70,8 @@ OWN_HELP = {
         "attention",
         "layers",
     ): "names or patterns such as blocks.3.*, separated by commas (default: every layer with attention)",
+    ("attribution-set", "items"): "names of stimuli, separated by commas (default: as many as --most says)",
+    ("conductance", "layer"): "name of the layer (default: the last one before the answer)",
     ("attention", "target"): "class whose score relevance, ablation and agreement are about, or top (the "
     "likeliest)",
 }
@@ -79,6 +82,8 @@ ANSWER_VERBS = {
     "attention": ("attention", "where the heads of a transformer look in one picture or text"),
     "brain": ("brain", "similarity of each layer with each brain area"),
     "attribute": ("attribution", "which parts of stimuli raise or lower a score of the network"),
+    "attribute-set": ("attribution-set", "what matters to a network over a whole set of stimuli"),
+    "conductance": ("conductance", "how much each unit of a layer contributes to a score"),
     "filters": ("filters", "kernels of a layer"),
     "tuning": ("tuning", "tuning of the units of a layer to gratings"),
     "probe": ("probe", "what can be read out of the layers of a network"),
@@ -142,8 +147,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_spec_options(parser: argparse.ArgumentParser, cls: type[specs.Spec]) -> None:
     """One option per field of the spec; the network, which every verb is about, stands first."""
-    for field in dataclasses.fields(cls):
-        hint = typing.get_type_hints(cls)[field.name]
+    for owner, field in cls.flat_fields():
+        hint = typing.get_type_hints(owner)[field.name]
         help_text = OWN_HELP.get((cls.kind, field.name), OPTION_HELP[field.name])
         if field.name == "network":
             parser.add_argument("network", metavar="NETWORK", help=help_text)
@@ -190,9 +195,9 @@ def _app(options: argparse.Namespace) -> int:
 
 def _answer(options: argparse.Namespace) -> None:
     cls: type[specs.Spec] = options.spec
-    names = {f.name for f in dataclasses.fields(cls)}
+    names = {field.name for _, field in cls.flat_fields()}
     query = {name: value for name, value in vars(options).items() if name in names and value is not None}
-    _compute_and_write(cls.from_query(query), options)
+    _compute_and_write(cls.from_flat_query(query), options)
 
 
 def _run_file(options: argparse.Namespace) -> None:

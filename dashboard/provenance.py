@@ -38,6 +38,8 @@ VERBS = {
     "rdm": "rdm",
     "brain": "brain",
     "attribution": "attribute",
+    "attribution-set": "attribute-set",
+    "conductance": "conductance",
     "attention": "attention",
     "filters": "filters",
     "tuning": "tuning",
@@ -69,6 +71,7 @@ LABELS = {
     "versus": "Two networks",
     "walk": "Walk between latents",
     "trust": "Trust in attributions",
+    "conductance": "Conductance of a layer",
     "filters": "Filters",
     "gabors": "Gabor fits",
     "feature-maps": "Feature maps",
@@ -235,7 +238,7 @@ def command(spec: Spec, out: str = "") -> str:
     end = f" --out {shlex.quote(out)}" if out else ""
     if spec.kind not in VERBS:
         return f"{start} run {spec.kind}.json{end}"
-    query = spec.to_query()
+    query = spec.to_flat_query()
     words = [VERBS[spec.kind], *([query.pop("network")] if "network" in query else [])]
     for name, text in query.items():
         # A value that starts with a dash would be taken for an option.
@@ -332,6 +335,16 @@ def _attribution_set_text(spec: Any) -> str:
     )
 
 
+def _conductance_text(spec: Any) -> str:
+    target = {"top": "the likeliest class", "true": "the true class"}.get(spec.target, spec.target)
+    return (
+        f"The {spec.score} of {target} of {shown(spec.network)} for one stimulus of {shown(spec.stimuli)} "
+        f"was shared out among the units of {spec.layer or 'the last layer before the answer'} by layer "
+        f"conductance against {_baseline(spec)} (at least {spec.steps} steps; Dhamdhere, Sundararajan & Yan, "
+        "2019)."
+    )
+
+
 def _baseline(spec: Any) -> str:
     return {
         "black": "a black picture",
@@ -388,6 +401,7 @@ METHODS: dict[str, Callable[[Any], str]] = {
     "attribution": _attribution_text,
     "attribution-set": _attribution_set_text,
     "trust": _trust_text,
+    "conductance": _conductance_text,
     "rdm": _rdm_text,
     "area-rdm": _area_rdm_text,
     "brain": _brain_text,

@@ -77,6 +77,39 @@ class Spec:
             if getattr(self, f.name) != f.default
         }
 
+    def to_flat_query(self) -> dict[str, str]:
+        """Return the query with the settings of a spec inside this one beside its own; see `flat_fields`."""
+        found = self.to_query()
+        for name, inner in _inner(type(self)).items():
+            found.pop(name, None)
+            nested = getattr(self, name).to_query()
+            found = {key: text for key, text in nested.items() if key in _flat(inner, type(self))} | found
+        return found
+
+    @classmethod
+    def from_flat_query(cls, query: Mapping[str, str]) -> Self:
+        """Read a query as written by `to_flat_query`."""
+        nested = {
+            name: {key: query[key] for key in _flat(inner, cls) if key in query}
+            for name, inner in _inner(cls).items()
+        }
+        used = {key for keys in nested.values() for key in keys}
+        own = {key: text for key, text in query.items() if key not in used}
+        inside = {name: _inner(cls)[name].from_query(given).to_json() for name, given in nested.items()}
+        return cls.from_query(own | inside)
+
+    @classmethod
+    def flat_fields(cls) -> list[tuple[type[Spec], dataclasses.Field[Any]]]:
+        """Return every setting with the kind of spec it belongs to; a spec inside stands for its settings."""
+        found: list[tuple[type[Spec], dataclasses.Field[Any]]] = []
+        for f in dataclasses.fields(cls):
+            inner = _inner(cls).get(f.name)
+            kept = _flat(inner, cls) if inner is not None else ()
+            found += (
+                [(inner, g) for g in dataclasses.fields(inner) if g.name in kept] if inner else [(cls, f)]
+            )
+        return found
+
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> Self:
         """Read a URL query as written by `to_query`."""
@@ -154,6 +187,18 @@ def _hints(kind: str) -> dict[str, Any]:
     cls = KINDS[kind]
     names = {f.name for f in dataclasses.fields(cls)}
     return {name: hint for name, hint in typing.get_type_hints(cls).items() if name in names}
+
+
+def _inner(cls: type[Spec]) -> dict[str, type[Spec]]:
+    """Return the fields that hold a spec of one kind."""
+    hints = _hints(cls.kind)
+    return {name: hint for name, hint in hints.items() if isinstance(hint, type) and issubclass(hint, Spec)}
+
+
+def _flat(inner: type[Spec], outer: type[Spec]) -> list[str]:
+    """Return the settings of a spec inside another that the outer one has no setting of the same name for."""
+    own = {f.name for f in dataclasses.fields(outer)}
+    return [f.name for f in dataclasses.fields(inner) if f.name not in own]
 
 
 def _is_spec(hint: Any) -> bool:
@@ -418,6 +463,23 @@ class AttributionMethodsSpec(Spec):
     item: str = ""
     target: str = "top"
     score: Explains = "logit"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConductanceSpec(Spec):
+    """How much does each unit of a layer contribute to a score of the network?"""
+
+    kind: ClassVar[str] = "conductance"
+    network: str = _source("network")
+    stimuli: str = _source("stimuli")
+    item: str = ""
+    layer: str = ""
+    target: str = "top"
+    score: Explains = "logit"
+    baseline: Baseline = "mean"
+    background: int = 10
+    steps: int = 50
+    seed: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -131,3 +131,21 @@ def test_attention_writes_every_view_and_its_help_is_its_own(tmp_path, capsys):
     printed = " ".join(capsys.readouterr().out.split())
     assert "every layer with attention" in printed
     assert "about eight" not in printed
+
+
+def test_attributions_over_a_set_and_through_a_layer_are_written(tmp_path, capsys):
+    asked = ["bundled:digits_mlp", "--stimuli", "digits?n=6", "--quiet"]
+    out = tmp_path / "set.csv"
+    many = [*asked, "--method", "deepshap", "--baseline", "samples", "--background", "4"]
+    assert command_line.main(["attribute-set", *many, "--most", "3", "--out", str(out)]) == 0
+    rows = list(csv.DictReader(out.read_text("utf-8").splitlines()))
+    assert len(rows) == 3 * 64
+    assert {"stimulus", "feature", "value"} <= set(rows[0])
+    assert command_line.main(["attribute-set", *asked, "--most", "1"]) == 2
+    assert "most must be" in capsys.readouterr().err
+    layer = tmp_path / "layer.csv"
+    assert command_line.main(["conductance", *asked, "--layer", "relu1", "--out", str(layer)]) == 0
+    rows = list(csv.DictReader(layer.read_text("utf-8").splitlines()))
+    sizes = [abs(float(row["conductance"])) for row in rows]
+    assert len(rows) == 128
+    assert sizes == sorted(sizes, reverse=True)

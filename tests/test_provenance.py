@@ -102,6 +102,23 @@ def test_the_command_repeats_the_spec(spec, text):
     assert str(options["out"]) == "my file.csv"
 
 
+def test_the_command_of_a_set_names_the_settings_of_its_maps():
+    one = specs.AttributionSpec(network="bundled:digits_mlp", stimuli="digits?n=4", method="shapley", seed=2)
+    spec = specs.AttributionSetSpec(attribution=one, most=3)
+    command = provenance.command(spec, out="set.csv")
+    assert command == (
+        "python -m dashboard attribute-set bundled:digits_mlp --stimuli 'digits?n=4' --method shapley "
+        "--seed 2 --most 3 --out set.csv"
+    )
+    options = vars(__main__._parser().parse_args(shlex.split(command)[3:]))
+    names = {field.name for _, field in specs.AttributionSetSpec.flat_fields()}
+    query = {name: value for name, value in options.items() if name in names and isinstance(value, str)}
+    assert specs.AttributionSetSpec.from_flat_query(query) == spec
+    assert specs.AttributionSetSpec.from_flat_query(spec.to_flat_query()) == spec
+    trust = specs.TrustSpec(attribution=one, noise=0.1)
+    assert specs.TrustSpec.from_flat_query(trust.to_flat_query()) == trust
+
+
 def test_kinds_without_a_verb_are_run_from_a_file():
     spec = specs.MapSpec(rdms=RDM)
     assert provenance.command(spec) == "python -m dashboard run map.json"

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from dashboard.methods.attribution.trust import Randomisation
 
 MOST_SEEDS = 20
+STAGES = 6
+"""Layers, evenly spaced from the top, down to which weights are made random: each costs a whole map."""
+
 DRAWS = 4
 """Noisy copies for the sensitivity: each costs a whole map."""
 
@@ -41,7 +44,9 @@ def trust(spec: TrustSpec) -> xr.Dataset:
     xarray.Dataset
         ``number`` (check,), ``level`` (good, amber, red, grey or nothing), ``sentence`` and ``source``
         (check,); ``score`` (curve, order, step) along ``share`` (step,), for deletion and insertion in the
-        order of the map, of |x − baseline| and at random. Checks that do not apply are left out.
+        order of the map, of |x − baseline| and at random; ``likeness`` (stage,), the rank correlation of
+        |map| with that of the network whose layers have random weights from the top down to the one that
+        names the stage. Checks that do not apply are left out.
 
     Raises
     ------
@@ -62,7 +67,8 @@ def trust(spec: TrustSpec) -> xr.Dataset:
     with part(0.2, 0.5):
         rows += _seeds(spec, entry, question, found)
     with part(0.5, 0.65):
-        rows += _last_layer(asked, entry, question, found)
+        cascade, fading = _cascade(asked, entry, question, found)
+        rows += fading
         rows += _untrained(asked, entry, question, found, name)
         rows += _runner_up(asked, entry, question, found, name)
     with part(0.65, 0.8):
@@ -80,6 +86,7 @@ def trust(spec: TrustSpec) -> xr.Dataset:
                 for key, k in (("level", 2), ("sentence", 3), ("source", 4))
             },
             **curves,
+            **cascade,
         },
         coords={"check": [r[0] for r in rows]},
         attrs={
@@ -150,37 +157,71 @@ def _untrained(
     return [_forgotten("Training", result)]
 
 
-def _last_layer(asked: AttributionSpec, entry: Method, question: Question, found: Attribution) -> list[Row]:
-    """Compare with the map of the network whose last layer alone has random weights."""
+def _cascade(
+    asked: AttributionSpec, entry: Method, question: Question, found: Attribution
+) -> tuple[dict[str, Any], list[Row]]:
+    """Compare with the maps of the network whose layers get random weights one by one, from the top."""
     import dataclasses
 
     from dashboard.methods.attribution import trust as checks
     from dashboard.networks.seeding import seeded
 
-    module = copy.deepcopy(question.explained.module)
-    last = _last_trained(module, question)
-    if last is None or "untrained" in reference.parse(asked.network).options or question.target.layer:
-        return []
+    module = copy.deepcopy(question.explained.module).requires_grad_(False)
+    trained = _trained(module, question)
+    if not trained or "untrained" in reference.parse(asked.network).options:
+        return {}, []
+    wanted = np.unique(np.linspace(0, len(trained) - 1, min(STAGES, len(trained))).round().astype(int))
+    maps: dict[str, Any] = {}
+    explained = dataclasses.replace(question.explained, module=module)
     with seeded(0):
-        last.reset_parameters()  # type: ignore[operator]
-    explained = dataclasses.replace(question.explained, module=module.requires_grad_(False))
-    report(0.0, "The map with a random last layer")
-    try:
-        other = entry.run(explained, settings_for(asked, question)).values
-    except HomologError:
-        return []
-    return [_forgotten("Last layer", checks.randomisation(found.values, {"the last layer": other}))]
+        for k, (name, layer) in enumerate(trained):
+            _forget(layer)
+            if k not in wanted:
+                continue
+            report(len(maps) / len(wanted), f"The map with random weights down to {name}")
+            try:
+                # Made anew: methods remember what they found about one `Explained`.
+                again = dataclasses.replace(explained)
+                maps[name] = entry.run(again, settings_for(asked, question)).values
+            except HomologError:
+                break
+    if not maps:
+        return {}, []
+    last = next(iter(maps))
+    rows = [_forgotten("Last layer", checks.randomisation(found.values, {"the last layer": maps[last]}))]
+    if len(maps) == 1:
+        return {}, rows
+    result = checks.randomisation(found.values, maps)
+    columns = {
+        "stage": ("stage", [_inside(name) for name in maps]),
+        "likeness": ("stage", np.array(result.correlations)),
+    }
+    named = dataclasses.replace(result, stages=tuple(_inside(name) for name in maps))
+    return columns, [*rows, _forgotten("Cascade", named)[:3] + (named.course, result.source)]
 
 
-def _last_trained(module: nn.Module, question: Question) -> nn.Module | None:
-    """Return the module with weights of its own that runs last for the stimulus, if it can be made new."""
+def _inside(name: str) -> str:
+    """Return the name of a layer in the network itself, without what was put around it."""
+    return name.removeprefix("network.")
+
+
+def _trained(module: nn.Module, question: Question) -> list[tuple[str, nn.Module]]:
+    """Return the modules with weights of their own that run for the stimulus, the last one first."""
     import torch
 
-    seen: list[nn.Module] = []
+    seen: dict[str, nn.Module] = {}
+
+    def noting(name: str) -> Any:
+        def note(part: nn.Module, _inputs: Any, _outputs: Any) -> None:
+            seen.pop(name, None)  # a module that runs twice counts by its last call
+            seen[name] = part
+
+        return note
+
     hooks = [
-        part.register_forward_hook(lambda m, _inputs, _outputs: seen.append(m))
-        for part in module.modules()
-        if hasattr(part, "reset_parameters") and next(part.parameters(recurse=False), None) is not None
+        part.register_forward_hook(noting(name))
+        for name, part in module.named_modules()
+        if next(part.parameters(recurse=False), None) is not None
     ]
     try:
         with torch.inference_mode():
@@ -188,7 +229,21 @@ def _last_trained(module: nn.Module, question: Question) -> nn.Module | None:
     finally:
         for hook in hooks:
             hook.remove()
-    return seen[-1] if seen else None
+    return list(seen.items())[::-1]
+
+
+def _forget(layer: nn.Module) -> None:
+    """Give a layer random weights: drawn as before training, or its own in random order."""
+    import torch
+
+    for name in ("reset_parameters", "_reset_parameters"):
+        if callable(getattr(layer, name, None)):
+            getattr(layer, name)()
+            return
+    with torch.no_grad():
+        for weights in layer.parameters(recurse=False):
+            shuffled = weights.flatten()[torch.randperm(weights.numel()).to(weights.device)]
+            weights.copy_(shuffled.view_as(weights))
 
 
 def _forgotten(name: str, result: Randomisation) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
 WORDS = {"good": "good", "amber": "with care", "red": "bad", "grey": "cannot be told", "": "no promise"}
 """What a level is called: never colour alone."""
 
-MAPS = 8
-"""Maps that the checks make besides those of other seeds: the map, two others, four under noise, curves."""
+MAPS = 13
+"""Maps that the checks make besides those of other seeds: the map, two others, six of the cascade, four under
+noise, and about as much for the curves."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,40 @@ def table(ds: xr.Dataset) -> pd.DataFrame:
             "source": [str(v) for v in ds["source"].to_numpy()],
         }
     )
+
+
+def cascade_chart(ds: xr.Dataset, *, dark: bool = False, width: int = 420, height: int = 220) -> Any:
+    """Draw how like the map stays while layers get random weights one after the other, from the top."""
+    import altair as alt_
+
+    stages = answers.names(ds, "stage")
+    names = theme.short_names(tuple(stages))
+    order = ["trained", *(names[stage] for stage in stages)]
+    values = [1.0, *ds["likeness"].to_numpy().tolist()]
+    known = [(name, value) for name, value in zip(order, values, strict=True) if math.isfinite(value)]
+    data = [{"layer": name, "likeness": value} for name, value in known]
+    base = alt_.Chart(alt_.Data(values=data)).encode(
+        x=alt_.X(
+            "layer:N", sort=order, title="Random weights from the top down to", axis=alt_.Axis(labelAngle=-40)
+        ),
+        y=alt_.Y(
+            "likeness:Q",
+            title="Rank correlation with this map",
+            scale=alt_.Scale(domain=[min(0.0, *(value for _, value in known)), 1]),
+        ),
+        tooltip=[
+            alt_.Tooltip("layer:N", title="Down to"),
+            alt_.Tooltip("likeness:Q", format=".2f", title="Rank correlation"),
+        ],
+    )
+    colour = theme.colour("network", dark)
+    zero = (
+        alt_.Chart(alt_.Data(values=[{}]))
+        .mark_rule(color=theme.colour("muted", dark))
+        .encode(y=alt_.datum(0))
+    )
+    chart = zero + base.mark_line(color=colour) + base.mark_point(color=colour, filled=True, size=60)
+    return theme.style(chart.properties(width=width, height=height), dark)
 
 
 def curves_chart(ds: xr.Dataset, *, dark: bool = False, width: int = 320, height: int = 220) -> Any:

@@ -15,7 +15,7 @@ from dashboard.figures import trust as trust_figure
 from dashboard.figures.alternative import alt_text
 from dashboard.methods.attribution import METHODS, costs
 from dashboard.specs import AttributionMethodsSpec, AttributionSetSpec, AttributionSpec, Spec, TrustSpec
-from dashboard.ui import answers, attribution_set, choices, panel
+from dashboard.ui import answers, attribution_layer, attribution_set, charts, choices, panel
 from dashboard.ui.components.overlay import overlay_view
 from dashboard.ui.text import plain
 
@@ -30,7 +30,7 @@ FIRST = {
 """Methods shown at first, by what the network reads."""
 
 MOST_CLASSES, MOST_PICTURES, MOST_OVER_SET = 6, 24, 512
-OVER, OWN = "Over the set", "its own class"
+OVER, THROUGH, OWN = "Over the set", "Through a layer", "its own class"
 
 BASELINES = {
     "mean": "the mean colour of the stimulus set",
@@ -347,9 +347,19 @@ def refusals(known: choices.Answer) -> None:
 def details(question: AttributionSpec, maps: Sequence[choices.Answer], known: choices.Answer) -> None:
     """Draw what else there is to see, in tabs; only the open one asks for anything."""
     kinds = {
-        "image": ["Trust", "Classes", "Networks", "Pictures", OVER, "Agreement", "Numbers", "Methods"],
-        "text": ["Trust", "Classes", "Networks", OVER, "Numbers", "Methods"],
-        "table": ["Trust", OVER, "Numbers", "Methods"],
+        "image": [
+            "Trust",
+            "Classes",
+            "Networks",
+            "Pictures",
+            OVER,
+            THROUGH,
+            "Agreement",
+            "Numbers",
+            "Methods",
+        ],
+        "text": ["Trust", "Classes", "Networks", OVER, THROUGH, "Numbers", "Methods"],
+        "table": ["Trust", OVER, THROUGH, "Numbers", "Methods"],
     }
     names = kinds[str(known.attrs["input_kind"])]
     for name, tab in zip(
@@ -398,6 +408,19 @@ def _trust(question: AttributionSpec, maps: Sequence[choices.Answer], known: cho
     if "score" in answer:
         chart = trust_figure.curves_chart(answer, dark=choices.dark())
         st.altair_chart(chart, width="content", key="trust-curves", theme=None, alt=trust_figure.alt(answer))
+    if "likeness" in answer:
+        words = next(row.sentence for row in trust_figure.rows(answer) if row.name == "Cascade")
+        charts.draw(
+            answer,
+            "trust-cascade",
+            lambda dark: trust_figure.cascade_chart(answer, dark=dark),
+            width="content",
+            alt=words,
+        )
+        st.caption(
+            "A map that shows what was learned loses its likeness on the way down. Weights are drawn as "
+            "before training (cascading randomisation; Adebayo et al., 2018); the network stays as it is."
+        )
     panel.footer(answer, spec, lambda: trust_figure.curves_chart(answer, width=240), name="trust")
 
 
@@ -581,6 +604,7 @@ _TABS = {
     "Networks": _networks,
     "Pictures": _pictures,
     OVER: _over_set,
+    THROUGH: attribution_layer.show,
     "Agreement": _agreement,
     "Numbers": _numbers,
     "Methods": _methods,

@@ -104,7 +104,7 @@ def _export(
         st.markdown("**The same on the command line**")
         st.code(provenance.command(spec), language="bash", wrap_lines=True)
         st.markdown("**Link to this view** (behind the server's address)")
-        st.code("?" + urlencode(spec.to_query() | dict(also)), language=None, wrap_lines=True)
+        st.code("?" + urlencode(spec.to_flat_query() | dict(also)), language=None, wrap_lines=True)
 
 
 def _writer(ending: str, answer: xr.Dataset, figure: Callable[[], Any]) -> Callable[[], bytes]:

@@ -21,7 +21,11 @@ def opened(page: str, **query: str) -> AppTest:
     for name, value in query.items():
         app.query_params[name] = value
     app.run()
-    app.switch_page(page).run()
+    return answered(app.switch_page(page).run())
+
+
+def answered(app: AppTest) -> AppTest:
+    """Wait until everything that a page asked for is there."""
     deadline = time.monotonic() + 120
     while any(not job.over for job in jobs.engine().jobs()) and time.monotonic() < deadline:
         time.sleep(0.2)

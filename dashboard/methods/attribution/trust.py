@@ -26,6 +26,9 @@ MapOf = Callable[[torch.Tensor], torch.Tensor]
 SMALL = 0.01
 """Change of the score, relative to its size, under which a relative error means nothing."""
 
+FORGOTTEN = 0.3
+"""Rank correlation under which two maps are called unlike."""
+
 TINY = 1e-12
 
 
@@ -198,13 +201,31 @@ class Randomisation:
     source: str = "Adebayo et al., 2018, Sanity checks for saliency maps"
 
     @property
+    def course(self) -> str:
+        """What it means that layers were randomised one after the other, from the top."""
+        pairs = list(zip(self.stages, self.correlations, strict=True))
+        told = "Weights made random layer by layer from the top: the map"
+        if not any(math.isfinite(value) for _, value in pairs):
+            return f"{told} becomes constant, and nothing can be compared."
+        lost = next((k for k, (_, value) in enumerate(pairs) if value < FORGOTTEN), None)
+        ending = (
+            f"{pairs[-1][1]:.2f} of 1 with all of them" if math.isfinite(pairs[-1][1]) else "constant then"
+        )
+        if lost is None:
+            return f"{told} stays like this one ({ending}): it owes much to the picture and the wiring."
+        return (
+            f"{told} is unlike this one (below {FORGOTTEN} of 1) from {pairs[lost][0]} on, "
+            f"step {lost + 1} of {len(pairs)} ({ending})."
+        )
+
+    @property
     def sentence(self) -> str:
         """What it means, by the most randomised network."""
         last = self.correlations[-1]
         if not math.isfinite(last):
             return "The map of the randomised network is constant: nothing can be compared."
         found = f"A network that has forgotten what it learned ({self.stages[-1]}) gives a map that is"
-        if last < 0.3:
+        if last < FORGOTTEN:
             return f"{found} unlike this one ({last:.2f} of 1): the map depends on what was learned."
         if last < 0.6:
             return (

@@ -37,7 +37,8 @@ def verdict(ds: xr.Dataset) -> str:
     """Say which channels carry the score, and how few of them carry most of it."""
     values, first = ds["conductance"].to_numpy(), order(ds)
     word = unit_word(ds)
-    start = f"{ds.attrs['target']} of {answers.names(ds, 'item')[0]}, through {ds.attrs['layer']}"
+    what = str(ds.attrs["target"])
+    start = f"{what[:1].upper()}{what[1:]} for {answers.names(ds, 'item')[0]}, through {ds.attrs['layer']}"
     size = np.abs(values)
     if not size.sum() > 0:
         return f"{start}: no {word} contributes."
@@ -92,15 +93,14 @@ def bars(ds: xr.Dataset, *, dark: bool = False, width: Any = "container") -> Any
     import altair as alt_
 
     word = unit_word(ds)
+    first = order(ds)[:SHOWN]
+    values, activation = ds["conductance"].to_numpy(), ds["activation"].to_numpy()
+    names = [f"{word} {int(k)}" for k in first]
     rows = [
-        {
-            "name": f"{word} {int(r.channel)}",
-            **{k: float(getattr(r, k)) for k in ("conductance", "activation")},
-        }
-        for r in table(ds).head(SHOWN).itertuples()
+        {"name": name, "conductance": float(values[k]), "activation": float(activation[k])}
+        for name, k in zip(names, first, strict=True)
     ]
-    names = [row["name"] for row in rows]
-    bound = max((abs(row["conductance"]) for row in rows), default=0.0)
+    bound = float(np.abs(values).max(initial=0.0))
     bound = bound if bound > 0 and math.isfinite(bound) else 1.0
     x = alt_.X("conductance:Q", title=f"Contribution to the {ds.attrs['target']} ({ds.attrs['unit']})")
     chart = (

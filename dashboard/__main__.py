@@ -43,6 +43,9 @@ OPTION_HELP = {
     "reducer": "what is kept of each layer: all, spatial-mean, subset?n=4096 or projection?n=1024",
     "resample": "what the bootstrap draws again: stimuli, subjects, both, or dual (both, corrected)",
     "bootstrap": "number of bootstrap samples",
+    "second": "another network whose layers enter the same tests",
+    "second_layers": "layers of the other network, separated by commas (default: about eight)",
+    "correction": "what is done about many tests",
     "items": "names of stimuli, separated by commas (default: the first)",
     "method": "attribution method, such as integrated-gradients, grad-cam, occlusion or shapley",
     "target": "what is explained: top, true, a class, CLASS - CLASS for a difference, or LAYER:UNIT",
@@ -72,6 +75,7 @@ OWN_HELP = {
     ): "names or patterns such as blocks.3.*, separated by commas (default: every layer with attention)",
     ("attribution-set", "items"): "names of stimuli, separated by commas (default: as many as --most says)",
     ("conductance", "layer"): "name of the layer (default: the last one before the answer)",
+    ("inference", "permutations"): "shuffles of the stimulus labels; 0 for none",
     ("attention", "target"): "class whose score relevance, ablation and agreement are about, or top (the "
     "likeliest)",
 }
@@ -81,6 +85,7 @@ ANSWER_VERBS = {
     "rdm": ("rdm", "dissimilarity matrix of each layer"),
     "attention": ("attention", "where the heads of a transformer look in one picture or text"),
     "brain": ("brain", "similarity of each layer with each brain area"),
+    "inference": ("inference", "tests of layers against zero, the noise ceiling and each other"),
     "attribute": ("attribution", "which parts of stimuli raise or lower a score of the network"),
     "attribute-set": ("attribution-set", "what matters to a network over a whole set of stimuli"),
     "conductance": ("conductance", "how much each unit of a layer contributes to a score"),

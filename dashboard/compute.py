@@ -51,7 +51,7 @@ def inputs(spec: Spec) -> dict[str, str]:
         value = getattr(spec, field.name)
         if isinstance(value, Spec):
             found.update({f"{field.name}.{name}": digest for name, digest in inputs(value).items()})
-        elif "source" in field.metadata:
+        elif "source" in field.metadata and value:
             found[field.name] = identity(field.metadata["source"], value)
     return found
 

@@ -37,6 +37,7 @@ VERBS = {
     "network": "describe",
     "rdm": "rdm",
     "brain": "brain",
+    "inference": "inference",
     "attribution": "attribute",
     "attribution-set": "attribute-set",
     "conductance": "conductance",
@@ -57,6 +58,7 @@ LABELS = {
     "area-rdm": "RDMs of areas",
     "map": "Map",
     "brain": "Similarity with the brain",
+    "inference": "Tests of layers",
     "predictions": "Predictions",
     "training": "Training",
     "costs": "Costs of layers",
@@ -287,6 +289,34 @@ def _brain_text(spec: Any) -> str:
     )
 
 
+CORRECTION_WORDS = {
+    "fdr": "p values were adjusted for the false discovery rate (Benjamini & Hochberg, 1995)",
+    "max": "p values of the test by shuffled labels are against the largest standardised score over all "
+    "models and areas (Nichols & Holmes, 2002), all others were adjusted by Holm's method (1979)",
+    "holm": "p values were adjusted by Holm's method (1979)",
+    "none": "p values are not corrected for the number of tests",
+}
+
+
+def _inference_text(spec: Any) -> str:
+    second = ""
+    if spec.second:
+        chosen = ", ".join(spec.second_layers) or "its default selection of layers"
+        second = f" Layers of {shown(spec.second)} ({chosen}) entered the same tests."
+    labels = ""
+    if spec.permutations:
+        labels = (
+            f" That a layer has anything to do with an area was also tested with {spec.permutations} random "
+            "relabellings of the stimuli, the same for all layers and areas (Kriegeskorte et al., 2008; "
+            f"seed {spec.seed})."
+        )
+    return (
+        f"{_brain_text(spec)}{second} Scores were tested against zero (one-sided), against the lower noise "
+        "ceiling and pair by pair (two-sided) by t tests with the bootstrap variance (Schütt et al., 2023)."
+        f"{labels} Over all layers and areas, {CORRECTION_WORDS[spec.correction]}."
+    )
+
+
 def _recurrent_text(spec: Any) -> str:
     return (
         f"Gates and states of {spec.layer or 'the first recurrent layer'} of {shown(spec.network)} for the "
@@ -405,6 +435,7 @@ METHODS: dict[str, Callable[[Any], str]] = {
     "rdm": _rdm_text,
     "area-rdm": _area_rdm_text,
     "brain": _brain_text,
+    "inference": _inference_text,
 }
 """Kind of spec -> its text for a methods section."""
 
@@ -429,7 +460,7 @@ def _sources(spec: Spec) -> list[str]:
         value = getattr(spec, field.name)
         if isinstance(value, Spec):
             found += _sources(value)
-        elif "source" in field.metadata:
+        elif "source" in field.metadata and value:
             found.append(value)
     return found
 

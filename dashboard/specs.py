@@ -33,6 +33,7 @@ AttentionView = Literal[
     "heads", "rollout", "distance", "entropy", "relevance", "query-key", "ablation", "agreement"
 ]
 Weighting = Literal["weights", "values"]
+Correction = Literal["fdr", "max", "holm", "none"]
 Summary = Literal["maximum", "mean"]
 
 KINDS: dict[str, type[Spec]] = {}
@@ -42,6 +43,11 @@ KINDS: dict[str, type[Spec]] = {}
 def _source(kind: Source) -> Any:
     """Return a required field that holds a reference; its identity, not its text, enters the answer's key."""
     return field(metadata={"source": kind})
+
+
+def _another(kind: Source) -> Any:
+    """Return a field like `_source` that may stay empty."""
+    return field(default="", metadata={"source": kind})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -349,6 +355,27 @@ class BrainSpec(Spec):
     reducer: str = "all"
     resample: Resample = "dual"
     bootstrap: int = 1000
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class InferenceSpec(Spec):
+    """Which layers, of one network or two, are like each area, and which can be told apart?"""
+
+    kind: ClassVar[str] = "inference"
+    network: str = _source("network")
+    recording: str = _source("recording")
+    second: str = _another("network")
+    areas: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
+    second_layers: tuple[str, ...] = ()
+    metric: Metric = "correlation"
+    measure: Measure = "spearman"
+    reducer: str = "all"
+    resample: Resample = "dual"
+    bootstrap: int = 1000
+    permutations: int = 1000
+    correction: Correction = "fdr"
     seed: int = 0
 
 

@@ -1,6 +1,7 @@
 """Which layer of the network is most like each area of the brain?"""
 
 import typing
+from collections.abc import Callable
 
 import streamlit as st
 
@@ -8,7 +9,7 @@ from dashboard import provenance
 from dashboard.figures import brain as figure
 from dashboard.figures.alternative import alt_text
 from dashboard.specs import BrainSpec, Measure, Metric, Resample
-from dashboard.ui import answers, charts, choices, panel, sidebar
+from dashboard.ui import answers, brain_tests, charts, choices, panel, sidebar
 from dashboard.ui.text import plain
 
 
@@ -81,24 +82,44 @@ def show(spec: BrainSpec, area: str) -> None:
     charts.draw(answer, "brain-profile", lambda dark: figure.layer_profile(answer, shown, dark), shown)
     st.caption(plain(figure.caption(answer)))
     panel.footer(answer, spec, lambda: figure.layer_profile(answer, area=shown), name="brain")
-    details(answer, shown)
+    details(answer, spec, shown)
 
 
-def details(answer: choices.Answer, shown: str) -> None:
-    """Draw what stands behind the main figure, in tabs."""
+def details(answer: choices.Answer, spec: BrainSpec, shown: str) -> None:
+    """Draw what stands behind the main figure, in tabs; only the open one asks for anything."""
     others = [str(name) for name in answer.area.values if name != shown]
-    table, methods, *rest = st.tabs(["Table", "Methods", *(["Other areas"] if others else [])])
-    for name in others:
-        with rest[0]:
-            profile(answer, name)
-    with table:
-        st.dataframe(figure.score_table(answer), hide_index=True, alt=alt_text(answer))
-    with methods:
-        st.markdown(plain(provenance.methods_text(choices.record(answer))))
+    parts: dict[str, Callable[[], None]] = {
+        "Table": lambda: table(answer),
+        "Tests": lambda: brain_tests.draw(spec, shown),
+    }
+    if others:
+        parts["Other areas"] = lambda: other_areas(answer, others)
+    parts["Methods"] = lambda: methods(answer)
+    tabs = st.tabs(list(parts), key="part", on_change="rerun", bind="query-params")
+    for tab, draw in zip(tabs, parts.values(), strict=True):
+        if tab.open:
+            with tab:
+                draw()
     choices.next_steps(
         ("rdms.py", "See the RDMs behind these numbers", ":material/grid_on:"),
         ("jobs.py", "See what was computed and stored", ":material/list_alt:"),
     )
+
+
+def table(answer: choices.Answer) -> None:
+    """Draw the scores as a table."""
+    st.dataframe(figure.score_table(answer), hide_index=True, alt=alt_text(answer))
+
+
+def methods(answer: choices.Answer) -> None:
+    """Draw the paragraph for a paper."""
+    st.markdown(plain(provenance.methods_text(choices.record(answer))))
+
+
+def other_areas(answer: choices.Answer, names: list[str]) -> None:
+    """Draw the profiles of all other areas."""
+    for name in names:
+        profile(answer, name)
 
 
 def profile(answer: choices.Answer, area: str) -> None:

@@ -62,6 +62,7 @@ ANALYSES: dict[str, Analysis] = {
     "area-rdm": Analysis("rdms", "area_rdms", 1),
     "map": Analysis("rdms", "stimulus_map", 2, builds_on=("rdm", "area-rdm")),
     "brain": Analysis("brain", "compare", 2, lane="long", builds_on=("rdm", "area-rdm")),
+    "inference": Analysis("inference", "tests", 1, lane="long", builds_on=("rdm", "area-rdm")),
     "predictions": Analysis("predictions", "predictions", 2, lane="long"),
     "training": Analysis("network", "training", 1),
     "costs": Analysis("network", "costs", 1),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 
@@ -10,7 +12,7 @@ from dashboard.compute import compute
 from dashboard.errors import InputError, caution, collect_cautions
 from dashboard.methods import rsa
 from dashboard.progress import part, report
-from dashboard.specs import AreaRdmSpec, BrainSpec, RdmSpec
+from dashboard.specs import AreaRdmSpec, BrainSpec, Metric, RdmSpec
 
 Values = dict[str, np.ndarray]
 
@@ -30,7 +32,7 @@ def compare(spec: BrainSpec) -> xr.Dataset:
     with part(0.0, 0.02):
         area_answer = compute(AreaRdmSpec(recording=spec.recording, areas=spec.areas, metric=spec.metric))
     with part(0.02, 0.7):
-        layer_answer = compute(_network_rdms(spec))
+        layer_answer = compute(network_rdms(spec, spec.network, spec.layers))
     pairs = recordings.matching_pairs(list(layer_answer.stimulus.values), list(area_answer.stimulus.values))
     models = layer_answer.rdm.values[:, pairs]
     areas = list(area_answer.area.values)
@@ -45,8 +47,9 @@ def compare(spec: BrainSpec) -> xr.Dataset:
     return _labelled(spec, layer_answer, area_answer, areas, found)
 
 
-def _network_rdms(spec: BrainSpec) -> RdmSpec:
-    metric = spec.metric
+def network_rdms(spec: Any, network: str, layers: tuple[str, ...]) -> RdmSpec:
+    """Return the question for a network's RDMs of the stimuli of the spec's recording."""
+    metric: Metric = spec.metric
     if metric == "crossnobis":
         # A network answers the same every time: without noise, crossnobis is the squared distance.
         metric = "sqeuclidean"
@@ -55,9 +58,9 @@ def _network_rdms(spec: BrainSpec) -> RdmSpec:
             "The network has no noise, so its layers use sqeuclidean, which crossnobis estimates.",
         )
     return RdmSpec(
-        network=spec.network,
+        network=network,
         stimuli=f"recording:{spec.recording}",
-        layers=spec.layers,
+        layers=layers,
         metric=metric,
         reducer=spec.reducer,
     )

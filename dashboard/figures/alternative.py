@@ -18,6 +18,7 @@ from dashboard.figures import (
     decoding,
     filters,
     health,
+    inference,
     latents,
     network,
     rdms,
@@ -110,6 +111,7 @@ def _recording(ds: xr.Dataset) -> str:
 
 ALTERNATIVES: dict[str, Callable[[xr.Dataset], str]] = {
     "brain": _brain,
+    "inference": inference.words,
     "rdm": _rdm,
     "area-rdm": lambda ds: " ".join(rdms.matrix_alt(p) for p in rdms.matrices(None, ds, order="given")),
     "map": _map,

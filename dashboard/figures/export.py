@@ -104,6 +104,7 @@ def _costs_table(ds: xr.Dataset) -> pd.DataFrame:
 TABLES: dict[str, Callable[[xr.Dataset], pd.DataFrame]] = {
     "attention": _table_of("attention", "table"),
     "brain": _table_of("brain", "score_table"),
+    "inference": _table_of("inference", "table"),
     "rdm": _rdm_table,
     "area-rdm": _area_table,
     "map": _map_table,
@@ -229,6 +230,7 @@ def _traversal(ds: xr.Dataset, width: int) -> Any:
 FIGURES: dict[str, Callable[[xr.Dataset, int], Any]] = {
     "attention": _figure_of("attention", "main_chart"),
     "brain": _profile,
+    "inference": _figure_of("inference", "main_chart"),
     "rdm": _layer_matrices,
     "area-rdm": _area_matrices,
     "map": _maps,

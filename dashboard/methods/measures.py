@@ -213,10 +213,33 @@ def compare(a: np.ndarray, b: np.ndarray, measure: str, keep: np.ndarray, digits
         a, b = ranks(a, digits), ranks(b, digits)
     if entry.family == "tau":
         return _taus(a, b, measure)
+    return _directions(a, measure, keep) @ _directions(b, measure, keep).T
+
+
+def directions(values: np.ndarray, measure: str, keep: np.ndarray, digits: int | None) -> np.ndarray:
+    """Return vectors whose inner products are the similarities of `compare`; no tau has such vectors.
+
+    Parameters
+    ----------
+    values : ndarray (n, n_kept)
+    measure, keep, digits
+        As in `compare`.
+
+    Returns
+    -------
+    ndarray (n, n_kept), of whitened measures (n, n_kept + n_stimuli) with the diagonal at the end
+        NaN for RDMs without variance.
+    """
+    ranked = lookup(measure).ranked
+    return _directions(ranks(values, digits) if ranked else values, measure, keep)
+
+
+def _directions(values: np.ndarray, measure: str, keep: np.ndarray) -> np.ndarray:
+    """Return `directions` of values that are ranks already where the measure wants ranks."""
     if measure == "rho-a":
-        p = float(a.shape[1])
-        return 12.0 * ((a - (p + 1) / 2) @ (b - (p + 1) / 2).T) / (p**3 - p)
-    return _units(a, entry, keep) @ _units(b, entry, keep).T
+        p = float(values.shape[1])
+        return (values - (p + 1) / 2) * np.sqrt(12.0 / (p**3 - p))
+    return _units(values, lookup(measure), keep)
 
 
 def ranks(values: np.ndarray, digits: int | None) -> np.ndarray:

@@ -254,9 +254,8 @@ class BootstrapResult:
     def _test(self, mean: float, contrast: np.ndarray) -> Difference:
         sem = float(np.sqrt(self._variance(contrast)))
         half = _t_quantile(self.dof) * sem
-        return Difference(
-            mean, sem, (mean - half, mean + half), min(1.0, 2 * _p_above(abs(mean), sem, self.dof))
-        )
+        p = np.minimum(1.0, 2 * _p_above(abs(mean), sem, self.dof))  # NaN stays NaN
+        return Difference(mean, sem, (mean - half, mean + half), float(p))
 
     def _variance(self, contrast: np.ndarray) -> float:
         return _variance(self.covariances, contrast, self.resample, self.n_stimuli, self.n_subjects)

@@ -132,3 +132,12 @@ def test_home_leads_to_the_network_that_knows_gratings_and_simulated_v1():
     app = opened(WAYS[0].page, **query, bootstrap="50")
     assert not app.error
     assert "pool comes closest" in words(app)
+
+
+def test_brain_page_tests_layers_in_its_tab():
+    app = opened("brain.py", bootstrap="60", part="Tests", permutations="99", network="bundled:tilt_cnn")
+    said = words(app)
+    assert not app.exception
+    assert "noise ceiling (p" in said
+    assert "corrected for the false discovery rate" in said
+    assert "shuffles" in said or "shuffled" in said

@@ -80,6 +80,8 @@ LABELS = {
     "tuning": "Tuning",
     "neuron-tuning": "Tuning of neurons",
     "units": "Unit",
+    "preferred": "Preferred pictures",
+    "effective-field": "Effective field",
     "probe": "Readout of layers",
     "decoding": "Decoding of areas",
 }

@@ -659,3 +659,31 @@ class UnitSpec(Spec):
     unit: int = 0
     by: Summary = "maximum"
     seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreferredSpec(Spec):
+    """Which picture, made for the purpose, does one unit respond to most?"""
+
+    kind: ClassVar[str] = "preferred"
+    network: str = _source("network")
+    stimuli: str = _source("stimuli")
+    layer: str = ""
+    unit: int = 0
+    by: Summary = "maximum"
+    seeds: int = 4
+    steps: int = 256
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EffectiveFieldSpec(Spec):
+    """Which part of its receptive field does one unit really use?"""
+
+    kind: ClassVar[str] = "effective-field"
+    network: str = _source("network")
+    stimuli: str = _source("stimuli")
+    layer: str = ""
+    unit: int = 0
+    most: int = 32
+    seed: int = 0

@@ -12,7 +12,7 @@ from dashboard.figures import tuning as tuning_figure
 from dashboard.figures import units as figure
 from dashboard.figures.theme import three_digits
 from dashboard.specs import FiltersSpec, TuningSpec, UnitSpec
-from dashboard.ui import answers, charts, choices, panel, sidebar
+from dashboard.ui import answers, charts, choices, panel, sidebar, unit_parts
 from dashboard.ui.components.gallery import Tile, gallery
 from dashboard.ui.text import plain
 
@@ -133,9 +133,11 @@ def texts(answer: choices.Answer) -> None:
 
 
 def details(answer: choices.Answer, spec: UnitSpec) -> None:
-    """Draw the kernel, the tuning curves and the table, in tabs, and what to look at next."""
+    """Draw what is known of the unit beside its stimuli, in tabs, and what to look at next."""
     layer, unit = str(answer.attrs["layer"]), int(answer.attrs["unit"])
-    names = ["Table", "Tuning"]
+    names = ["Tuning", "Table"]
+    if figure.sees_pictures(answer):
+        names = ["Preferred pictures", "Field", *names]
     if "Conv" in str(answer.attrs["layer_kind"]) and figure.has_pictures(answer):
         names.insert(0, "Kernel")
     tabs = dict(
@@ -144,6 +146,10 @@ def details(answer: choices.Answer, spec: UnitSpec) -> None:
     if "Kernel" in tabs and tabs["Kernel"].open:
         with tabs["Kernel"]:
             kernel(spec.network, layer, unit)
+    for name, draw in (("Preferred pictures", unit_parts.preferred), ("Field", unit_parts.field)):
+        if name in tabs and tabs[name].open:
+            with tabs[name]:
+                draw(answer, spec)
     if tabs["Tuning"].open:
         with tabs["Tuning"]:
             tuning(spec.network, layer, unit)

@@ -84,6 +84,8 @@ ANALYSES: dict[str, Analysis] = {
     "tuning": Analysis("tuning", "tuning", 2, lane="long", builds_on=("activations",)),
     "neuron-tuning": Analysis("tuning", "neuron_tuning", 1),
     "units": Analysis("units", "units", 1, lane="long", builds_on=("activations",)),
+    "preferred": Analysis("preferred", "preferred", 1, lane="long", builds_on=("activations",)),
+    "effective-field": Analysis("effective_field", "effective_field", 1, lane="long"),
     "probe": Analysis("decoding", "probe", 1, lane="long", builds_on=("activations",)),
     "decoding": Analysis("decoding", "decoding", 1, lane="long"),
 }

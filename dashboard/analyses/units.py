@@ -151,7 +151,7 @@ def order(response: np.ndarray, seed: int) -> dict[str, np.ndarray]:
 
 
 @dataclass(frozen=True)
-class _Where:
+class Where:
     """How a position of a layer is found in the picture."""
 
     layer: Layer
@@ -173,24 +173,24 @@ class _Where:
         return row * height, column * width, (row + 1) * height, (column + 1) * width
 
 
-def _where(network: Network, layer: Layer) -> _Where:
+def where_in_picture(network: Network, layer: Layer) -> Where:
     """Find the fields of a layer, or say in its note why there are none."""
     from dashboard.networks import field_place
 
     size = (network.input_shape[1], network.input_shape[2])
     if layer.positions == 1 or layer.channel_axis is None:
-        return _Where(layer, size, None, "Its units have no place in the picture: they see all of it.")
+        return Where(layer, size, None, "Its units have no place in the picture: they see all of it.")
     if patch_grid(layer) is not None:
         note = "Attention joins all patches; the frame is the patch at which the response was highest."
-        return _Where(layer, size, None, note)
+        return Where(layer, size, None, note)
     found, reason = field_place.fields(network, layer)
     if found is None:
-        return _Where(layer, size, None, reason)
+        return Where(layer, size, None, reason)
     note = (
         f"A unit of {layer.name} sees {found.pixels} × {found.pixels} of {size[0]} × {size[1]} pixels; the "
         "frame is its field where it responded most."
     )
-    return _Where(layer, size, found, note)
+    return Where(layer, size, found, note)
 
 
 def _exemplars(
@@ -210,7 +210,7 @@ def _exemplars(
         pictures = np.stack([shown.thumbnail(int(i), SIDE) for i in chosen])
         variables["picture"] = (("shown", "row", "column", "colour"), pictures)
         return xr.Dataset(variables, attrs={"note": ""})
-    where = _where(network, layer)
+    where = where_in_picture(network, layer)
     found: dict[int, tuple] = {}
     for k, i in enumerate(dict.fromkeys(map(int, chosen))):
         report(k / len(chosen), f"Pictures: {k} of {len(chosen)}")

@@ -131,6 +131,8 @@ TABLES: dict[str, Callable[[xr.Dataset], pd.DataFrame]] = {
     "tuning": _table_of("tuning", "table"),
     "neuron-tuning": _table_of("tuning", "table"),
     "units": _table_of("units", "table"),
+    "preferred": _table_of("preferred", "table"),
+    "effective-field": _table_of("effective_field", "table"),
     "probe": _table_of("decoding", "table"),
     "decoding": _table_of("decoding", "table"),
 }
@@ -254,6 +256,8 @@ FIGURES: dict[str, Callable[[xr.Dataset, int], Any]] = {
     "tuning": _figure_of("tuning", "overview"),
     "neuron-tuning": _figure_of("tuning", "overview"),
     "units": _figure_of("units", "overview"),
+    "preferred": _figure_of("preferred", "main_chart"),
+    "effective-field": _figure_of("effective_field", "main_chart"),
     "probe": _figure_of("decoding", "main_chart"),
     "decoding": _figure_of("decoding", "main_chart"),
 }

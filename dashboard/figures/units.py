@@ -42,6 +42,11 @@ def has_pictures(ds: xr.Dataset) -> bool:
     return "picture" in ds
 
 
+def sees_pictures(ds: xr.Dataset) -> bool:
+    """Say whether the network was shown pictures, so that others can be made for it."""
+    return "input_height" in ds.attrs
+
+
 def has_crops(ds: xr.Dataset) -> bool:
     """Say whether any stimulus has a part that the unit saw."""
     return "box" in ds and bool(np.isfinite(ds["box"].to_numpy()).any())
@@ -130,7 +135,7 @@ def picture_tiles(ds: xr.Dataset, group: str) -> np.ndarray:
         size = int(ds.attrs["input_height"]), int(ds.attrs["input_width"])
         for picture, box in zip(pictures, ds["box"].to_numpy()[places], strict=True):
             if np.isfinite(box).all():
-                _frame(picture, box, size)
+                framed(picture, box, size)
     return pictures
 
 
@@ -140,7 +145,7 @@ def crop_tiles(ds: xr.Dataset, group: str) -> np.ndarray:
     return crops
 
 
-def _frame(picture: np.ndarray, box: np.ndarray, size: tuple[int, int]) -> None:
+def framed(picture: np.ndarray, box: np.ndarray, size: tuple[int, int]) -> None:
     """Draw a frame around a box given in pixels of the input, in place."""
     side = len(picture)
     scale = side / max(size)

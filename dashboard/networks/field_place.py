@@ -6,21 +6,16 @@ Imports torch: for workers and notebooks, not for the Streamlit process.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
 
 from dashboard.networks import receptive_field
-from dashboard.networks.layers import Recorder, first_tensor, shared_copy
+from dashboard.networks.differentiable import reading
 from dashboard.networks.network import Layer, Network
 
 TRIES = 4
 """Noise pictures whose gradients are added: what one ReLU shuts off in one, another lets through."""
-
-
-class _Stop(BaseException):
-    """Ends a forward pass at the layer that was asked for."""
 
 
 @dataclass(frozen=True)
@@ -98,21 +93,5 @@ def _support(network: Network, layer: Layer, corner: int) -> list[tuple[int, int
 
 def read(module: nn.Module, layer: Layer, batch: torch.Tensor) -> torch.Tensor:
     """Return the output of a layer, (n, *layer.shape), with its graph; what comes after is not run."""
-    twin, recorder = shared_copy(module), Recorder()
-    kept: list[torch.Tensor] = []
-
-    def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
-        tensor = first_tensor(output)
-        if recorder.call(name) == layer.name and tensor is not None:
-            kept.append(tensor)
-            raise _Stop
-
-    name = layer.name.partition(":")[0]
-    handle = twin.get_submodule(name).register_forward_hook(hook)
-    try:
-        twin(batch)
-    except _Stop:
-        pass
-    finally:
-        handle.remove()
-    return kept[0]
+    with reading(module, layer) as respond:
+        return respond(batch)

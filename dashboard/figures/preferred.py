@@ -27,14 +27,17 @@ def verdict(ds: xr.Dataset) -> str:
     name = f"unit {ds.attrs['unit']} of {ds.attrs['layer']}"
     reached, natural = ds["reached"].to_numpy(), float(ds["natural"])
     best, how_many = float(reached.max()), int((reached > natural).sum())
+    made = f"{len(reached)} synthesised pictures" if len(reached) > 1 else "one synthesised picture"
     beside = (
-        f"{theme.three_digits(best)} for the best of {len(reached)} synthesised pictures, "
+        f"{theme.three_digits(best)} for the best of {made}, "
         f"{theme.three_digits(natural)} for the best stimulus ({ds.attrs['natural_name']})"
     )
     if how_many == 0:
         return f"No synthesised picture drives {name} more than the best stimulus: {beside}."
-    which = "All" if how_many == len(reached) else f"{how_many}"
-    return f"{which} of {len(reached)} synthesised pictures drive {name} more than any stimulus: {beside}."
+    if len(reached) == 1:
+        return f"The synthesised picture drives {name} more than any stimulus: {beside}."
+    which = "All" if how_many == len(reached) else f"{how_many} of"
+    return f"{which} {made} drive {name} more than any stimulus: {beside}."
 
 
 def captions(ds: xr.Dataset) -> list[str]:
@@ -105,7 +108,7 @@ def chart(ds: xr.Dataset, dark: bool = False, *, width: int | str = "container")
         .mark_line(strokeWidth=1.2, opacity=0.8, color=theme.colour("network", dark))
         .encode(
             x=alt.X("step:Q", title="Step", scale=alt.Scale(nice=False)),
-            y=alt.Y("response:Q", title="Response to the moved picture", scale=alt.Scale(zero=False)),
+            y=alt.Y("response:Q", title="Response", scale=alt.Scale(zero=False)),
             detail="seed:N",
             tooltip=["seed:N", "step:Q", alt.Tooltip("response:Q", format=".3g")],
         )
@@ -118,7 +121,7 @@ def chart(ds: xr.Dataset, dark: bool = False, *, width: int | str = "container")
     found = alt.layer(lines, rule).properties(
         width=width,
         height=200,
-        title="Climb of each seed; dashed: the best stimulus",
+        title="Response to the moved picture, a line per seed; dashed: the best stimulus",
         description=verdict(ds),
     )
     return theme.style(found, dark)

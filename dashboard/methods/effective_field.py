@@ -67,7 +67,7 @@ def fit(energy: ArrayLike) -> Gaussian:
     found, times = _coarse(energy / energy.max())
     from scipy.optimize import least_squares
 
-    rows, columns = np.indices(found.shape)
+    rows, columns = np.meshgrid(*(np.arange(n) for n in found.shape), indexing="ij")
 
     def drawn(p: np.ndarray) -> np.ndarray:
         # The precision matrix as a product with its transpose is positive whatever the numbers.
@@ -75,7 +75,11 @@ def fit(energy: ArrayLike) -> Gaussian:
         return np.asarray(p[0] * np.exp(-0.5 * ((p[3] * y + p[4] * x) ** 2 + (p[5] * x) ** 2)))
 
     start = _start(found, rows, columns)
-    best = least_squares(lambda p: (drawn(p) - found).ravel(), start, method="lm", max_nfev=400)
+
+    def wrong(p: np.ndarray) -> np.ndarray:
+        return (drawn(p) - found).ravel()
+
+    best = least_squares(wrong, start, method="lm", max_nfev=400)
     p = best.x
     factor = np.array([[p[3], p[4]], [0.0, p[5]]])
     sizes, axes = np.linalg.eigh(factor.T @ factor)

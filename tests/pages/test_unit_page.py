@@ -23,6 +23,18 @@ def test_unit_page_names_the_unit_and_steps_on():
     assert app.number_input(key="unit").value == 0
 
 
+def test_preferred_pictures_and_field_have_a_verdict_each():
+    few = {"preferred_seeds": "1", "preferred_steps": "16"}
+    app = opened("unit.py", **CNN, layer="stem.0", unit="3", unit_details="Preferred pictures", **few)
+    assert not app.exception
+    assert not app.error
+    assert "for the best of one synthesised picture" in words(app)
+    assert "Borowski et al., 2021" in words(app)
+    app = opened("unit.py", **CNN, layer="stem.0", unit="3", unit_details="Field")
+    assert not app.exception
+    assert "of its theoretical 5 × 5 pixels" in words(app)
+
+
 def test_unit_page_refuses_a_unit_that_is_not_there():
     app = opened("unit.py", **CNN, layer="stem.0", unit="99")
     assert not app.exception

@@ -36,6 +36,8 @@ OPTION_HELP = {
     "sizes": "diameters with colons between, at least five (default: one size only)",
     "column": "column of the stimuli that is decoded (default: category)",
     "folds": "parts into which stimuli are split",
+    "alphas": "ridge penalties per feature with colons between (default: ten from 1e-5 to 1e4)",
+    "regression": "how units are predicted",
     "permutations": "shuffles of the labels behind p",
     "areas": "area names, separated by commas (default: every area)",
     "metric": "dissimilarity between two activation patterns",
@@ -93,6 +95,7 @@ ANSWER_VERBS = {
     "tuning": ("tuning", "tuning of the units of a layer to gratings"),
     "probe": ("probe", "what can be read out of the layers of a network"),
     "decode": ("decoding", "what can be read out of the areas of a recording"),
+    "encode": ("encoding", "how well each layer predicts the units of a recording"),
 }
 
 

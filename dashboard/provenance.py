@@ -46,6 +46,7 @@ VERBS = {
     "tuning": "tuning",
     "decoding": "decode",
     "probe": "probe",
+    "encoding": "encode",
 }
 """Kinds of spec with a verb of their own on the command line; all others are run from a file."""
 
@@ -84,6 +85,8 @@ LABELS = {
     "effective-field": "Effective field",
     "probe": "Readout of layers",
     "decoding": "Decoding of areas",
+    "encoding": "Encoding",
+    "variance-partition": "Shared variance of layers",
 }
 """What an answer of each kind is called in a list."""
 

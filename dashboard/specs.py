@@ -35,6 +35,8 @@ AttentionView = Literal[
 Weighting = Literal["weights", "values"]
 Correction = Literal["fdr", "max", "holm", "none"]
 Summary = Literal["maximum", "mean"]
+Regression = Literal["ridge", "pls"]
+Alignment = Literal["cka", "rbf-cka", "procrustes", "cca", "svcca"]
 
 KINDS: dict[str, type[Spec]] = {}
 """Every kind of spec by name; filled as the classes below are defined."""
@@ -645,6 +647,42 @@ class DecodingSpec(Spec):
     areas: tuple[str, ...] = ()
     folds: int = 5
     permutations: int = 200
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodingSpec(Spec):
+    """Which layer of the network predicts each unit of a recording best?
+
+    `alphas` are penalties per feature with colons between, or empty for ten from 1e-5 to 1e4.
+    """
+
+    kind: ClassVar[str] = "encoding"
+    network: str = _source("network")
+    recording: str = _source("recording")
+    areas: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
+    reducer: str = "projection?n=5000"
+    regression: Regression = "ridge"
+    folds: int = 5
+    alphas: str = ""
+    bootstrap: int = 200
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartitionSpec(Spec):
+    """What do two to four layers explain of each unit of a recording, alone and together?"""
+
+    kind: ClassVar[str] = "variance-partition"
+    network: str = _source("network")
+    recording: str = _source("recording")
+    layers: tuple[str, ...] = ()
+    areas: tuple[str, ...] = ()
+    reducer: str = "projection?n=5000"
+    folds: int = 5
+    alphas: str = ""
+    mixes: int = 20
     seed: int = 0
 
 

@@ -25,6 +25,7 @@ page = st.navigation(
         st.Page("rdms.py", title="RDMs", icon=":material/grid_on:"),
         st.Page("brain.py", title="Brain", icon=":material/neurology:"),
         st.Page("decoding.py", title="Decoding", icon=":material/psychology:"),
+        st.Page("encoding.py", title="Encoding", icon=":material/stacked_line_chart:"),
         st.Page(
             "report.py",
             title=f"Report ({pinned})" if pinned else "Report",

@@ -88,6 +88,8 @@ ANALYSES: dict[str, Analysis] = {
     "effective-field": Analysis("effective_field", "effective_field", 1, lane="long"),
     "probe": Analysis("decoding", "probe", 1, lane="long", builds_on=("activations",)),
     "decoding": Analysis("decoding", "decoding", 1, lane="long"),
+    "encoding": Analysis("encoding", "encode", 1, lane="long", builds_on=("activations",)),
+    "variance-partition": Analysis("encoding", "partition", 1, lane="long", builds_on=("activations",)),
 }
 """Kind of spec -> its analysis. Adding one is a function and a line here."""
 

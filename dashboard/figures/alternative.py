@@ -17,6 +17,7 @@ from dashboard.figures import (
     conductance,
     decoding,
     effective_field,
+    encoding,
     filters,
     health,
     inference,
@@ -144,6 +145,8 @@ ALTERNATIVES: dict[str, Callable[[xr.Dataset], str]] = {
     "effective-field": effective_field.verdict,
     "probe": decoding.verdict,
     "decoding": decoding.verdict,
+    "encoding": encoding.alt_text,
+    "variance-partition": encoding.partition_verdict,
 }
 """Words by kind of answer."""
 

@@ -135,6 +135,8 @@ TABLES: dict[str, Callable[[xr.Dataset], pd.DataFrame]] = {
     "effective-field": _table_of("effective_field", "table"),
     "probe": _table_of("decoding", "table"),
     "decoding": _table_of("decoding", "table"),
+    "encoding": _table_of("encoding", "table"),
+    "variance-partition": _table_of("encoding", "partition_table"),
 }
 """Tidy table by kind of answer."""
 
@@ -260,6 +262,8 @@ FIGURES: dict[str, Callable[[xr.Dataset, int], Any]] = {
     "effective-field": _figure_of("effective_field", "main_chart"),
     "probe": _figure_of("decoding", "main_chart"),
     "decoding": _figure_of("decoding", "main_chart"),
+    "encoding": _figure_of("encoding", "main_chart"),
+    "variance-partition": _figure_of("encoding", "partition_main"),
 }
 """Figure by kind of answer, for when none is given: a function of the answer and a width in pixels."""
 

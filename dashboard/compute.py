@@ -23,7 +23,7 @@ def identity(source: str, reference: str) -> str:
 
     Parameters
     ----------
-    source : "network", "stimuli" or "recording"
+    source : "network", "stimuli", "recording" or "upload"
     reference : str
 
     Raises
@@ -39,6 +39,10 @@ def identity(source: str, reference: str) -> str:
         from dashboard import stimuli
 
         return stimuli.identity(reference)
+    if source == "upload":
+        from dashboard import kept
+
+        return kept.opened(reference).identity
     from dashboard import recordings
 
     return recordings.identity(reference)

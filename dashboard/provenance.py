@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import platform
+import re
 import shlex
 import subprocess
 from collections.abc import Callable, Mapping
@@ -54,6 +55,8 @@ LABELS = {
     "network": "Layers",
     "stimuli": "Stimuli",
     "recording": "Recording",
+    "look": "Look into files",
+    "inspect": "Quality of responses",
     "activations": "Activations",
     "rdm": "RDMs",
     "area-rdm": "RDMs of areas",
@@ -197,6 +200,9 @@ def title(spec: Spec) -> str:
     return f"{label}: {sources}" if sources else label
 
 
+_UPLOAD = re.compile(r"(upload:[0-9a-f]{8})[0-9a-f]+")
+
+
 def shown(text: str) -> str:
     """Return a reference as pages show it: files by their base names.
 
@@ -209,8 +215,8 @@ def shown(text: str) -> str:
         parsed = reference.parse(text)
     except InputError:
         return text
-    if parsed.scheme == "upload":  # whoever knows the whole of it can open the pictures
-        return f"upload:{parsed.rest[:8]}…"
+    if "upload:" in text:  # whoever knows the whole of it can open the files
+        return _UPLOAD.sub(r"\1…", text)
     options = {name: _base_name(value) for name, value in parsed.options.items()}
     name = f"{parsed.scheme}:{_base_name(parsed.rest)}" if parsed.scheme in ("folder", "zip") else parsed.name
     return str(reference.Reference(name, options))

@@ -9,6 +9,13 @@ Variable                   Meaning                                              
 ``HOMOLOG_STORE_LIMIT``    most bytes of stored answers, such as ``20GB``         20 GB
 ``HOMOLOG_WORKER_MEMORY``  most bytes of memory per worker, such as ``6GiB``      40 % of the memory
 ``HOMOLOG_WORKER_THREADS`` torch threads per worker                               cores - 1, at least 1
+``HOMOLOG_ROOTS``          folders whose files pages may add, ``/a:/b``           none
+``HOMOLOG_ARCHITECTURES``  folders of Python files with networks, ``/a:/b``       none
+``HOMOLOG_UPLOAD``         most bytes of one upload                               100 MiB
+``HOMOLOG_SESSION``        most bytes that one session uploads                    500 MiB
+``HOMOLOG_UPLOADS``        most bytes of all uploads; the oldest go first         4 GiB
+``HOMOLOG_READ_MEMORY``    most bytes of memory for reading one brought file      3 GiB
+``HOMOLOG_READ_SECONDS``   most seconds for reading one brought file              60
 ========================== ====================================================== =======================
 
 Nothing here imports torch, and nothing is remembered: a changed variable counts at the next call.
@@ -79,6 +86,56 @@ def stimuli_roots() -> list[Path]:
     return _existing(_child(_home_or_none(), "stimuli"), data_folder())
 
 
+def roots() -> list[Path]:
+    """Return the folders whose files a page may add, as the administrator lists them; those that exist."""
+    return _listed("HOMOLOG_ROOTS")
+
+
+def architecture_roots() -> list[Path]:
+    """Return the folders with Python files of the administrator's own networks; those that exist."""
+    return _listed("HOMOLOG_ARCHITECTURES")
+
+
+def inside(path: Path, folders: list[Path]) -> bool:
+    """Tell whether a path truly lies in one of these folders, links followed to their ends."""
+    try:
+        real = path.resolve()
+    except (OSError, RuntimeError):  # a loop of links
+        return False
+    return any(real.is_relative_to(folder.resolve()) for folder in folders)
+
+
+def upload_bytes() -> int:
+    """Return the most bytes of one upload, all its files together."""
+    return _bytes("HOMOLOG_UPLOAD", 100 * 2**20)
+
+
+def session_bytes() -> int:
+    """Return the most bytes that one session may upload."""
+    return _bytes("HOMOLOG_SESSION", 500 * 2**20)
+
+
+def uploads_bytes() -> int:
+    """Return the most bytes of all uploads that are kept."""
+    return _bytes("HOMOLOG_UPLOADS", 4 * 2**30)
+
+
+def read_memory_bytes() -> int:
+    """Return the most bytes of memory that reading one brought file may take."""
+    return _bytes("HOMOLOG_READ_MEMORY", 3 * 2**30)
+
+
+def read_seconds() -> float:
+    """Return the most seconds that reading one brought file may take.
+
+    Raises
+    ------
+    InputError
+        When ``HOMOLOG_READ_SECONDS`` is not a whole number from 1 to 3600.
+    """
+    return float(_whole("HOMOLOG_READ_SECONDS", 60, 3600))
+
+
 def scheduler() -> str | None:
     """Return the address of the Dask scheduler to use, or None for an embedded cluster.
 
@@ -135,13 +192,7 @@ def worker_threads() -> int:
     InputError
         When ``HOMOLOG_WORKER_THREADS`` is not a whole number from 1 to 1024.
     """
-    text = os.environ.get("HOMOLOG_WORKER_THREADS", "").strip()
-    if not text:
-        return max(1, _cores() - 1)
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 1024:
-        message = f'HOMOLOG_WORKER_THREADS is "{text}", which is not a whole number from 1 to 1024.'
-        raise InputError(message)
-    return int(text)
+    return _whole("HOMOLOG_WORKER_THREADS", max(1, _cores() - 1), 1024)
 
 
 def parse_bytes(text: str, name: str = "This") -> int:
@@ -163,6 +214,21 @@ def parse_bytes(text: str, name: str = "This") -> int:
         message = f'{name} is "{text}", which is not an amount of bytes.'
         raise InputError(message, "Write a number and a unit, such as 20GB or 512MiB.")
     return amount
+
+
+def _whole(name: str, default: int, most: int) -> int:
+    text = os.environ.get(name, "").strip()
+    if not text:
+        return default
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= most:
+        message = f'{name} is "{text}", which is not a whole number from 1 to {most}.'
+        raise InputError(message)
+    return int(text)
+
+
+def _listed(name: str) -> list[Path]:
+    texts = [text.strip() for text in os.environ.get(name, "").split(os.pathsep)]
+    return [p.resolve() for p in (Path(text).expanduser() for text in texts if text) if p.is_dir()]
 
 
 def _bytes(name: str, default: int) -> int:

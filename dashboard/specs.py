@@ -25,7 +25,8 @@ Measure = Literal[
 ]
 Resample = Literal["stimuli", "subjects", "both", "dual"]
 MapMethod = Literal["classical", "metric"]
-Source = Literal["network", "stimuli", "recording"]
+Source = Literal["network", "stimuli", "recording", "upload"]
+Brings = Literal["recording", "network", "stimuli"]
 Explains = Literal["logit", "probability"]
 Baseline = Literal["black", "mean", "blur", "noise", "samples"]
 Segments = Literal["auto", "grid", "slic", "patches"]
@@ -399,6 +400,24 @@ class TrainingSpec(Spec):
 
     kind: ClassVar[str] = "training"
     network: str = _source("network")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookSpec(Spec):
+    """What is in the files that somebody brought?"""
+
+    kind: ClassVar[str] = "look"
+    upload: str = _source("upload")
+    brings: Brings = "recording"
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectSpec(Spec):
+    """How good are the responses of a recording: reliability, noise ceiling, missing and constant units?"""
+
+    kind: ClassVar[str] = "inspect"
+    recording: str = _source("recording")
+    seed: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

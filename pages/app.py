@@ -15,6 +15,7 @@ pinned = desk.figures()
 page = st.navigation(
     [
         st.Page("home.py", title="Home", icon=":material/home:", default=True),
+        st.Page("add.py", title="Add", icon=":material/add_circle:"),
         st.Page("network.py", title="Network", icon=":material/account_tree:"),
         st.Page("predictions.py", title="Predictions", icon=":material/label:"),
         st.Page("attributions.py", title="Attributions", icon=":material/layers:"),

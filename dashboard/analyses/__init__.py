@@ -57,6 +57,8 @@ ANALYSES: dict[str, Analysis] = {
     "stimuli": Analysis("sources", "stimulus_set", 2),
     "recording": Analysis("sources", "recording", 1),
     "network": Analysis("network", "layer_table", 3),
+    "look": Analysis("adding", "look", 1),
+    "inspect": Analysis("inspect", "inspect", 1),
     "activations": Analysis("activations", "activations", 1, lane="long", kept=False),
     "rdm": Analysis("rdms", "network_rdms", 1, lane="long", builds_on=("activations",)),
     "area-rdm": Analysis("rdms", "area_rdms", 1),

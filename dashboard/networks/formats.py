@@ -195,10 +195,15 @@ def recognise(data: bytes, name: str) -> str:
         return "safetensors"
     if data.startswith(b"PK\x03\x04"):
         return "checkpoint"
-    for kind, looks_so in _LOOKS:
-        if looks_so(data, ending):
-            raise refuse(kind, name)
+    kind = looks_like(data, ending)
+    if kind is not None:
+        raise refuse(kind, name)
     raise refuse("damaged" if ending in ("safetensors", "pt", "pth") else "unknown", name)
+
+
+def looks_like(data: bytes, ending: str) -> str | None:
+    """Return the key of `REFUSALS` that the first bytes of a file or its ending fit, if one does."""
+    return next((kind for kind, looks_so in _LOOKS if looks_so(data, ending)), None)
 
 
 def _is_web_page(data: bytes, ending: str) -> bool:

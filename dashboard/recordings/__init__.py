@@ -112,7 +112,8 @@ def load(ref: str) -> Recording:
     Parameters
     ----------
     ref : str
-        ``kriegeskorte92`` or ``simulated-v1?stimuli=…&subjects=…&cells=…&repeats=…&seed=…&noise=…``.
+        ``kriegeskorte92``, ``simulated-v1?stimuli=…&subjects=…&cells=…&repeats=…&seed=…&noise=…`` or
+        ``upload:DIGEST``.
 
     Raises
     ------
@@ -146,7 +147,12 @@ def inside_roots(ref: str) -> bool:
     from dashboard import stimuli
 
     _, reference = _find(ref)
-    shown = reference.options.get("stimuli")
+    if reference.scheme == "upload":
+        from dashboard.recordings import uploaded
+
+        shown: str | None = uploaded.shown_stimuli(reference)
+    else:
+        shown = reference.options.get("stimuli")
     return not shown or stimuli.inside_roots(shown)
 
 
@@ -199,11 +205,20 @@ def _entry(name: str, reader: Reader) -> Entry:
 
 def _find(ref: str) -> tuple[Reader, Reference]:
     reference = references.parse(ref)
+    if reference.scheme == "upload":
+        return _BROUGHT, reference
     if reference.name not in READERS:
         raise unknown("recording", reference.name, READERS)
     return READERS[reference.name], reference
 
 
+_BROUGHT = Reader(
+    title="A recording that somebody brought",
+    species="as said",
+    signal="as said",
+    terms="as said",
+    module="dashboard.recordings.uploaded",
+)
 READERS: dict[str, Reader] = {
     "kriegeskorte92": Reader(
         title="92 objects, human and monkey IT (Kriegeskorte et al. 2008)",

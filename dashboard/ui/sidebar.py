@@ -11,6 +11,7 @@ from dashboard import networks, recordings, stimuli
 from dashboard.errors import HomologError, InputError
 from dashboard.specs import NetworkSpec, RecordingSpec, StimuliSpec
 from dashboard.ui import answers
+from dashboard.ui.adding import session
 from dashboard.ui.text import plain
 
 _PROPOSED = "stimuli_proposed"
@@ -81,8 +82,9 @@ def _picker(
     asked = st.session_state.get(name) or st.query_params.get(name)
     st.selectbox(
         label,
-        list(dict.fromkeys([*catalogue[name], *([str(asked)] if asked else [])])),
+        list(dict.fromkeys([*catalogue[name], *session.added(name), *([str(asked)] if asked else [])])),
         key=name,
+        format_func=session.label,
         bind="query-params",
         accept_new_options=True,
         help=text,

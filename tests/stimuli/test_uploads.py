@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dashboard import provenance, specs, stimuli
+from dashboard import kept, provenance, specs, stimuli
 from dashboard.errors import InputError, collect_cautions
 from dashboard.stimuli import uploads
 
@@ -100,7 +100,7 @@ def test_bad_pictures_are_refused_by_name(pixels, encode):
     ],
 )
 def test_names_are_for_display_only(given, wanted):
-    assert uploads.display_names(given) == wanted
+    assert kept.display_names(given, "picture") == wanted
 
 
 def test_too_much_and_nothing_is_refused(monkeypatch):
@@ -108,9 +108,9 @@ def test_too_much_and_nothing_is_refused(monkeypatch):
         uploads.keep([], "s")
     with pytest.raises(InputError, match="201 files"):
         uploads.keep([("a.png", b"x")] * 201, "s")
-    monkeypatch.setattr(uploads, "MOST_BYTES", 10)
-    with pytest.raises(InputError, match="at most 0 MB"):
-        uploads.keep([("a.png", b"x" * 11)], "s")
+    monkeypatch.setenv("HOMOLOG_UPLOAD", "1MiB")
+    with pytest.raises(InputError, match="at most 1 MB"):
+        uploads.keep([("a.png", bytes(2**20 + 1))], "s")
 
 
 @pytest.mark.parametrize("ref", ["upload:..", "upload:" + "0" * 64, "upload:../" + "a" * 61, "upload:"])
@@ -126,6 +126,6 @@ def test_a_file_that_changed_on_the_disk_is_refused_and_old_uploads_go(
     assert {path.suffix for path in folder.iterdir()} == {".bin", ".json"}
     next(folder.glob("*.bin")).write_bytes(encode(255 - pixels))
     assert "damaged on the disk" in refusal(ref)
-    monkeypatch.setattr(uploads, "KEPT_S", -1)
+    monkeypatch.setattr(kept, "KEPT_S", -1)
     uploads.keep([("b.png", encode(pixels))], "s")
     assert "not kept here" in refusal(ref)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
-
 import streamlit as st
 
-from dashboard.errors import HomologError, InputError
+from dashboard.errors import HomologError
 from dashboard.stimuli import uploads
 from dashboard.ui import answers
-
-MOST_SESSION_BYTES = 500 * 2**20
-"""Most bytes that one session may upload, all its uploads together."""
+from dashboard.ui.adding import session
 
 
 def drop_zone() -> None:
@@ -42,13 +38,8 @@ def _take() -> None:
     state = st.session_state
     state.pop("own_problem", None)
     try:
-        total = state.get("own_bytes", 0) + sum(file.size for file in given)
-        if total > MOST_SESSION_BYTES:
-            message = f"This session has uploaded {MOST_SESSION_BYTES // 2**20} MB, which is the limit."
-            raise InputError(message, "Put large sets into the server's stimuli folder as a folder or zip.")
-        secret = state.setdefault("own_secret", secrets.token_hex(16))
-        state["stimuli"] = uploads.keep([(file.name, file.getvalue()) for file in given], secret)
-        state["own_bytes"] = total
+        session.count(sum(file.size for file in given))
+        state["stimuli"] = uploads.keep([(file.name, file.getvalue()) for file in given], session.secret())
     except HomologError as error:
         state["own_problem"] = error
 

@@ -1,0 +1,25 @@
+"""What of your own would you like to look into?"""
+
+import streamlit as st
+
+from dashboard.ui.adding import recording
+
+KINDS = {"recording": "A recording", "network": "A network", "stimuli": "Pictures or texts"}
+SHOW = {"recording": recording.show}
+
+st.title("What of your own would you like to look into?")
+kind = st.segmented_control(
+    "What you bring",
+    [name for name in KINDS if name in SHOW],
+    default="recording",
+    key="bring",
+    bind="query-params",
+    format_func=KINDS.__getitem__,
+    help="Files are looked at in a process of its own before anything is opened, and files that can run code "
+    "are refused.",
+)
+SHOW[kind or "recording"]()
+st.caption(
+    "What you bring stays on this server for a month, under a link that nobody can guess: who has the link "
+    "sees it, and nobody else's pickers list it."
+)

@@ -139,6 +139,16 @@ def train(seed: int = 0) -> tuple[nn.Module, dict[str, Any]]:
     return network, card
 
 
+def _features() -> dict[str, Any]:
+    """What each of the numbers is that the network is given: a cell, and the orientation that it prefers."""
+    preferred = population()[0].orientation
+    return {
+        "names": [f"cell {k + 1} ({angle:.0f}°)" for k, angle in enumerate(preferred)],
+        "axis": "Preferred orientation of the cell (degrees)",
+        "values": [round(float(angle), 1) for angle in preferred],
+    }
+
+
 def _card(seed: int, history: list[dict[str, Any]], metrics: dict[str, float]) -> dict[str, Any]:
     return {
         "title": "V1 decoder",
@@ -160,6 +170,7 @@ def _card(seed: int, history: list[dict[str, Any]], metrics: dict[str, float]) -
         ),
         "input_shape": [CELLS],
         "labels": ["cos 2θ", "sin 2θ"],
+        "features": _features(),
         "stimuli": "gratings?spatial_frequencies=4:6:9&size=64&aperture=0",
         "hyperparameters": RECIPE.told(loss="squared error of cos 2θ and sin 2θ"),
         "metric": "mean error in degrees",

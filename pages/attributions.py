@@ -22,7 +22,7 @@ def choose() -> tuple[AttributionSpec | None, list[str], figure.Scaling, choices
         item = attributing.item(shown)
         target = attributing.target(chosen.network, chosen.stimuli, item)
         kind = attributing.kind(chosen.network, chosen.stimuli, item)
-        baseline = attributing.baseline(kind)
+        baseline = attributing.baseline(kind, shown)
         settings = attributing.more(kind)
     question = choices.build(
         AttributionSpec,
@@ -72,9 +72,16 @@ def draw(maps: Sequence[choices.Answer], scaling: figure.Scaling) -> None:
         overlay_view(figure.method_panels(maps, scaling=scaling), key="maps", label=words)
     elif kind == "text":
         words_view(figure.token_rows(maps), key="words", label=words)
+    if "feature_axis" in maps[0]:
+        chart = figure.axis_chart(maps, dark=choices.dark())
+        st.altair_chart(chart, key="features-axis", theme=None, alt=words)
+        st.caption(
+            "Cells that respond together share the credit, and some only cancel the noise of others: a large "
+            "value does not prove that a cell alone tells the orientation (Haufe et al., 2014)."
+        )
     for k, answer in enumerate(maps if kind != "image" else ()):
         if kind == "table" or k == 0:
-            chart = figure.bars(answer, dark=choices.dark())
+            chart = figure.bars(answer, dark=choices.dark(), most=12 if kind == "table" else 30)
             st.altair_chart(chart, key=f"bars-{k}", theme=None, alt=figure.alt(answer))
 
 

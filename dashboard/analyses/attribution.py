@@ -178,6 +178,13 @@ def _dataset(
     coords: dict[str, Any] = {"item": [asked.name for asked, *_ in rows]}
     if first.kind == "text":
         columns["word"] = (("item", "token"), _words([asked.tokens for asked, *_ in rows]))
+    if first.kind == "table":
+        from dashboard.analyses.explaining import feature_names
+
+        told = feature_names(network, maps[0].size)
+        if told:
+            coords["feature"] = told["names"]
+            columns["feature_axis"] = ("feature", np.array(told["values"], float), {"title": told["axis"]})
     notes = dict.fromkeys(note for _, found, _ in rows for note in found.notes)
     layers = dict.fromkeys(str(found.extra.get("layer", "")).removeprefix("network.") for _, found, _ in rows)
     return xr.Dataset(

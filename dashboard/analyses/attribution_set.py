@@ -109,7 +109,7 @@ def _names(spec: AttributionSetSpec) -> tuple[str, ...]:
 
 
 def _row(asked: AttributionSpec, entry: Method, name: str, first: bool) -> _Row:
-    from dashboard.analyses.explaining import on_object, question
+    from dashboard.analyses.explaining import feature_names, on_object, question
 
     ready = question(asked, name)
     given = settings_for(asked, ready)
@@ -123,12 +123,13 @@ def _row(asked: AttributionSpec, entry: Method, name: str, first: bool) -> _Row:
     values = found.values.detach().double().cpu().numpy()
     values = values.sum(axis=0) if ready.explained.kind == "image" and values.ndim == 3 else values
     on = on_object(asked.stimuli, name, found.values)
+    told = feature_names(networks.load(asked.network), values.size)
     return _Row(
         name=name,
         group=ready.truth or (ready.likeliest[0][0] if ready.likeliest else "all"),
         target=ready.target.words,
         total=float(values.sum()),
-        features=_named(ready, found, values, asked.segments != "slic"),
+        features=_named(ready, found, values, asked.segments != "slic", told.get("names", ())),
         places=values if values.ndim == 2 else _square(ready, values),
         share=float("nan") if on is None else on.share,
         area=float("nan") if on is None else on.area,
@@ -144,7 +145,7 @@ def _square(ready: Question, values: np.ndarray) -> np.ndarray | None:
 
 
 def _named(
-    ready: Question, found: Attribution, values: np.ndarray, same: bool
+    ready: Question, found: Attribution, values: np.ndarray, same: bool, told: Sequence[str] = ()
 ) -> dict[str, tuple[float, float]]:
     """Return value and own level of each feature by name: of pixels, segments, words or numbers.
 
@@ -160,7 +161,7 @@ def _named(
     levels = levels.mean(axis=0) if values.ndim == 2 else levels
     grid = values if values.ndim == 2 else _square(ready, values)
     if grid is None:
-        names = [f"feature {k + 1}" for k in range(values.size)]
+        names = list(told) or [f"feature {k + 1}" for k in range(values.size)]
     else:
         names = [f"row {i + 1}, column {j + 1}" for i, j in np.ndindex(*grid.shape)]
     pairs = zip(values.ravel().tolist(), levels.ravel().tolist(), strict=True)

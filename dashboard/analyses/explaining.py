@@ -44,6 +44,9 @@ SATURATED = 1e-6
 NEUTRAL = ("[MASK]", "<mask>", "[UNK]", "<unk>", "[PAD]", "<pad>")
 """Tokens that may stand for "no word here", the best first."""
 
+ORIENTATION = "orientation"
+"""What the card of a network says that it answers with: cosine and sine of twice an orientation."""
+
 CANDIDATES = 10
 """Likeliest classes that an answer tells."""
 
@@ -456,6 +459,9 @@ def make_target(
     known = _named(text, names, likeliest, truth)
     if known:
         return _class_target(network, spec, outputs, names, known)
+    angle = _angle(network, text, outputs)
+    if angle is not None:
+        return _orientation_target(angle, text == "top")
     layer, _, unit = text.rpartition(":")
     if layer in {row.name for row in network.layers}:
         return _unit_target(network, spec, layer, unit)
@@ -522,6 +528,37 @@ def _class_target(
     unit = {"logit": "logits", "probability": "probability"}.get(what, "output")
     mean = "mean over places of the " if places else ""
     return Target(f"{mean}{what} of {' − '.join(chosen)}", unit, score)
+
+
+def _angle(network: Network, text: str, outputs: torch.Tensor | None) -> float | None:
+    """Return the orientation in degrees that a target means: ``top``, the decoded one, or such as ``45°``."""
+    if network.card.get("output") != ORIENTATION or outputs is None or outputs.dim() != 2:
+        return None
+    if text == "top":
+        cosine, sine = outputs[0, :2].double().tolist()
+        return float(np.rad2deg(np.arctan2(sine, cosine)) / 2 % 180)
+    try:
+        return float(text.removesuffix("°")) % 180 if text.endswith("°") else None
+    except ValueError:
+        return None
+
+
+def _orientation_target(angle: float, decoded: bool) -> Target:
+    """Return the evidence for an orientation: the answer along it, cos 2(θ − angle) times its length."""
+    along = np.deg2rad(2 * angle)
+
+    def score(found: Any) -> torch.Tensor:
+        values = _tensor(found)
+        return values[:, 0] * float(np.cos(along)) + values[:, 1] * float(np.sin(along))
+
+    which = ", the orientation decoded" if decoded else ""
+    return Target(f"evidence for {angle:.0f}°{which}", "units of the answer", score)
+
+
+def feature_names(network: Network, n: int) -> dict[str, Any]:
+    """Return what the card of a network says of the numbers that it is given: names, and an axis for them."""
+    told = network.card.get("features") or {}
+    return dict(told) if len(told.get("names", ())) == n else {}
 
 
 def _unit_target(network: Network, spec: AttributionSpec, layer: str, unit: str) -> Target:

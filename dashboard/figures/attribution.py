@@ -212,8 +212,10 @@ def verdict(maps: Sequence[xr.Dataset], item: str = "") -> str:
     if first.attrs.get("input_kind") == "text":
         words = top_words(first, item)
         return f"{text}; by {label(first).lower()}, {words}."
+    if first.attrs.get("input_kind") == "table":
+        return f"{text}; by {label(first)}, {top_features(first, item)}."
     text += f"; by {label(first).lower()}, most of the evidence lies {centre(first, item)}."
-    if len(maps) < 2 or first.attrs.get("input_kind") != "image":
+    if len(maps) < 2:
         return text
     matrix = agreement(maps, item)
     mean = float(matrix[np.triu_indices(len(maps), 1)].mean())
@@ -243,6 +245,18 @@ def top_words(ds: xr.Dataset, item: str = "", most: int = 3) -> str:
     parts = [f"{listing(speak)} speak most for it"] if speak else []
     parts += [f"{listing(against)} most against it"] if against else []
     return " and ".join(parts) or "no word matters"
+
+
+def top_features(ds: xr.Dataset, item: str = "", most: int = 3) -> str:
+    """Name the features with the largest |values|, and how few hold half of all."""
+    found, names = values(ds, item), features(ds)
+    size = np.abs(found)
+    if not size.sum() > 0:
+        return "no feature matters"
+    order = np.argsort(-size, kind="stable")
+    few = int(np.searchsorted(np.cumsum(size[order]) / size.sum(), 0.5) + 1)
+    shown = listing([names[k] for k in order[:most]])
+    return f"{shown} matter most; {few} of {len(names)} features hold half of all |values|"
 
 
 def likeliest(ds: xr.Dataset, item: str = "") -> list[str]:
@@ -509,7 +523,7 @@ def bars(
     )
     colours = [theme.sampled("diverging", 11)[k] for k in (9, 1)]
     chart: Any = base.mark_bar().encode(
-        x=alt_.X("value:Q", title=f"{label(ds)} ({unit(ds)})"),
+        x=alt_.X("value:Q", title=f"{label(ds)} ({unit(ds)})", axis=alt_.Axis(tickCount=8)),
         color=alt_.condition("datum.value >= 0", alt_.value(colours[0]), alt_.value(colours[1])),
     )
     if rows and "standard error" in rows[0]:
@@ -550,12 +564,65 @@ def parts(ds: xr.Dataset, item: str = "") -> pd.DataFrame:
     elif kind == "text":
         names = [f"{n + 1} {word}" for n, word in enumerate(tokens(ds, item))]
     else:
-        names = [f"feature {n + 1}" for n in range(array.size)]
+        names = features(ds)
     columns_ = {"name": names, "value": array[np.isfinite(array)].ravel()}
     if "standard_error" in ds:
         error = ds["standard_error"].to_numpy()[k]
         columns_["standard error"] = error[np.isfinite(array)].ravel()
     return pd.DataFrame(columns_)
+
+
+def features(ds: xr.Dataset) -> list[str]:
+    """Return what the numbers of a table are called."""
+    if "feature" in ds.coords:
+        return answers.names(ds, "feature")
+    return [f"feature {n + 1}" for n in range(ds.sizes["feature"])]
+
+
+def axis_chart(
+    maps: Sequence[xr.Dataset],
+    item: str = "",
+    *,
+    dark: bool = False,
+    width: Any = "container",
+    height: int = 260,
+) -> Any:
+    """Draw the values of features over what they stand for, such as the orientation that a cell prefers."""
+    import altair as alt_
+
+    at = maps[0]["feature_axis"]
+    names = [label(ds) for ds in maps]
+    rows = [
+        {"feature": name, "at": float(x), "value": float(value), "method": method}
+        for ds, method in zip(maps, names, strict=True)
+        for name, x, value in zip(features(ds), at.to_numpy(), values(ds, item), strict=True)
+    ]
+    colours = theme.category_colours(len(names), dark)
+    zero = (
+        alt_.Chart(alt_.Data(values=[{"value": 0}]))
+        .mark_rule(color=theme.colour("muted", dark))
+        .encode(y="value:Q")
+    )
+    dots = (
+        alt_.Chart(alt_.Data(values=rows))
+        .mark_point(filled=True, size=36, opacity=0.8)
+        .encode(
+            x=alt_.X("at:Q", title=str(at.attrs.get("title", "")), scale=alt_.Scale(nice=False)),
+            y=alt_.Y("value:Q", title=f"Value ({unit(maps[0])})"),
+            color=alt_.Color("method:N", title="Method", scale=alt_.Scale(domain=names, range=colours)),
+            shape=alt_.Shape(
+                "method:N",
+                title="Method",
+                scale=alt_.Scale(domain=names, range=theme.CATEGORY_SHAPES[: len(names)]),
+            ),
+            tooltip=[
+                alt_.Tooltip("feature:N", title="Feature"),
+                alt_.Tooltip("method:N", title="Method"),
+                alt_.Tooltip("value:Q", format=".4g", title="Value"),
+            ],
+        )
+    )
+    return theme.style((zero + dots).properties(width=width, height=height), dark)
 
 
 def table(ds: xr.Dataset) -> pd.DataFrame:

@@ -25,7 +25,7 @@ LONG_SECONDS = 5.0
 FIRST = {
     "image": ("integrated-gradients", "grad-cam", "occlusion"),
     "text": ("integrated-gradients", "ablation"),
-    "table": ("integrated-gradients", "ablation"),
+    "table": ("deepshap", "kernel-shap"),
 }
 """Methods shown at first, by what the network reads."""
 
@@ -84,14 +84,24 @@ def kind(network: str, stimuli: str, name: str) -> str:
     return str(known.attrs["input_kind"]) if known is not None else choices.reads(network)
 
 
-def baseline(kind: str) -> str:
-    """Choose what stands for nothing there; of texts it is always the neutral token."""
+def baseline(kind: str, shown: choices.Answer | None) -> str:
+    """Choose what stands for nothing there; of texts it is always the neutral token.
+
+    SHAP values of a table are meant against other stimuli: there these are the default.
+    """
     if kind == "text":
         return "mean"
+    many = shown is not None and shown.sizes["stimulus"] > AttributionSpec.background
+    default = "samples" if kind == "table" and many else "mean"
+    before = st.session_state.get("_baseline_default", default)
+    if before != default and st.session_state.get("baseline") == before:
+        st.session_state["baseline"] = default
+    st.session_state["_baseline_default"] = default
     return choices.pick(
         "baseline",
         "Baseline",
         list(BASELINES),
+        default=default,
         help='What stands for "nothing there"; it decides what can count as evidence. '
         + "; ".join(f"{name}: {words}" for name, words in BASELINES.items())
         + ".",

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from dashboard import networks, stimuli
-from dashboard.analyses import attribution, explaining
+from dashboard.analyses import attribution, attribution_set, explaining
 from dashboard.errors import InputError
 from dashboard.figures import attribution as figure
-from dashboard.specs import AttributionMethodsSpec, AttributionSpec
+from dashboard.specs import AttributionMethodsSpec, AttributionSetSpec, AttributionSpec
 
 CNN = {"network": "bundled:objects_cnn", "stimuli": "objects?n=12&seed=7"}
 
@@ -98,6 +98,7 @@ def test_network_is_the_same_after_as_before():
         ({"network": "bundled:tiny_text"}, "reads texts"),
         ({"stimuli": "sentences?n=4"}, "sees pictures"),
         ({"network": "bundled:objects_vae"}, "does not choose between classes"),
+        ({"target": "45°"}, 'no target "45°"'),
         ({"method": "ablation", "segments": "patches"}, "has no patches"),
     ],
 )
@@ -146,6 +147,37 @@ def test_every_kind_of_network_is_explained(network, shown, kind, target, method
         assert figure.completeness(ds)[1] < 0.05
     assert figure.verdict([ds])
     assert len(figure.table(ds)) == found.size
+
+
+DECODER = {"network": "bundled:v1_decoder", "stimuli": "gratings?orientations=4&phases=1&spatial_frequencies=6"}
+
+
+def test_cells_of_a_decoder_share_the_evidence_for_the_decoded_orientation():
+    asked = AttributionSpec(**DECODER, method="deepshap", baseline="samples", background=2)
+    ds = attribution.attribution(asked)
+    network, shown = networks.load(asked.network), stimuli.load(asked.stimuli)
+    answer = network.module(network.prepare([shown.picture(0)])).detach()[0].double()
+    # Along its own direction an answer is as long as it is.
+    assert float(ds.score[0]) == pytest.approx(float(answer.norm()), rel=1e-5)
+    assert float(ds.attribution.sum()) == pytest.approx(float(ds.total[0]), rel=1e-5)
+    angle = float(torch.rad2deg(torch.atan2(answer[1], answer[0])) / 2 % 180)
+    assert f"evidence for {angle:.0f}°, the orientation decoded" == str(ds.target.values[0])
+    assert str(ds.feature.values[0]).startswith("cell 1 (")
+    assert ds.feature_axis.attrs["title"].startswith("Preferred orientation")
+    across = attribution.attribution(asked.replace(target=f"{angle + 90}°"))
+    assert np.allclose(across.attribution, -ds.attribution, atol=1e-6)
+    top = str(ds.feature.values[np.abs(ds.attribution.values[0]).argmax()])
+    assert f"{top}" in figure.verdict([ds])
+    rows = figure.axis_chart([ds], width=300).to_dict()["layer"][1]["data"]["values"]
+    assert len(rows) == 200
+    assert set(figure.table(ds)["feature"]) == set(ds.feature.values)
+
+
+def test_a_set_of_gratings_ranks_the_cells_by_name():
+    asked = AttributionSpec(**DECODER, method="deepshap", baseline="samples", background=2)
+    ds = attribution_set.over_set(AttributionSetSpec(attribution=asked, most=3))
+    assert str(ds.feature.values[0]).startswith("cell ")
+    assert ds.importance.values[0] == ds.importance.values.max()
 
 
 def test_patches_of_transformers_are_found():

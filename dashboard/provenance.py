@@ -78,6 +78,7 @@ LABELS = {
     "walk": "Walk between latents",
     "trust": "Trust in attributions",
     "conductance": "Conductance of a layer",
+    "head-brain": "Brain similarity without heads",
     "filters": "Filters",
     "gabors": "Gabor fits",
     "feature-maps": "Feature maps",
@@ -386,6 +387,15 @@ def _conductance_text(spec: Any) -> str:
     )
 
 
+def _head_brain_text(spec: Any) -> str:
+    return (
+        f"Each attention head of {shown(spec.network)} in turn was replaced by zeros before the output "
+        f"projection. Dissimilarity in {spec.read or 'the last layer before the answer'} for the stimuli of "
+        f"{shown(spec.recording)} was {METRIC_WORDS[spec.metric]}; it was compared with each subject's "
+        f"matrix for {_areas(spec)} by {MEASURE_WORDS[spec.measure]}, and the change was averaged over subjects."
+    )
+
+
 def _baseline(spec: Any) -> str:
     return {
         "black": "a black picture",
@@ -443,6 +453,7 @@ METHODS: dict[str, Callable[[Any], str]] = {
     "attribution-set": _attribution_set_text,
     "trust": _trust_text,
     "conductance": _conductance_text,
+    "head-brain": _head_brain_text,
     "rdm": _rdm_text,
     "area-rdm": _area_rdm_text,
     "brain": _brain_text,

@@ -470,6 +470,20 @@ class AttentionSpec(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
+class HeadBrainSpec(Spec):
+    """What does taking out a head do to the similarity of a later layer with each brain area?"""
+
+    kind: ClassVar[str] = "head-brain"
+    network: str = _source("network")
+    recording: str = _source("recording")
+    areas: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
+    read: str = ""
+    metric: Metric = "correlation"
+    measure: Measure = "spearman"
+
+
+@dataclass(frozen=True, kw_only=True)
 class AttributionSpec(Spec):
     """Which parts of a stimulus raise or lower a score of the network?"""
 

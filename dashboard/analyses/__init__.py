@@ -80,6 +80,7 @@ ANALYSES: dict[str, Analysis] = {
     "walk": Analysis("walk", "walk", 1),
     "trust": Analysis("trust", "trust", 3, lane="long", builds_on=("attribution",)),
     "attention": Analysis("attention", "attention", 1, slow=("ablation", "agreement")),
+    "head-brain": Analysis("head_brain", "without_heads", 1, lane="long", builds_on=("area-rdm",)),
     "filters": Analysis("filters", "filters", 1),
     "gabors": Analysis("filters", "gabors", 1, lane="long"),
     "feature-maps": Analysis("filters", "feature_maps", 1),

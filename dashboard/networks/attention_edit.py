@@ -20,7 +20,7 @@ from dashboard.networks.attention import Found, Keep, Record
 from dashboard.networks.attention_calls import Call
 from dashboard.networks.attention_watch import Listener, Watch
 from dashboard.networks.layers import first_tensor
-from dashboard.networks.network import Network
+from dashboard.networks.network import Layer, Network
 from dashboard.progress import report
 
 Score = Callable[[Tensor], Tensor]
@@ -219,16 +219,16 @@ class _Ablator:
 
     def __init__(self, network: Network, where: torch.device) -> None:
         self.where = where
-        self._module = capture.private(network.module, where)
+        self.module = capture.private(network.module, where)
         self._out: tuple[Found, Sequence[int], int] | None = None
-        self._watch = Watch(self._module, Listener(seen=self._silence, changes=True))
+        self._watch = Watch(self.module, Listener(seen=self._silence, changes=True))
 
     def __call__(
         self, batch: Tensor, found: Found | None = None, heads: Sequence[int] = (), n: int = 0
     ) -> Tensor:
         self._out = None if found is None else (found, heads, n)
         with torch.inference_mode(), capture._exact(self.where), self._watch.on(len(batch)):
-            output = first_tensor(self._module(batch.to(self.where)))
+            output = first_tensor(self.module(batch.to(self.where)))
         assert output is not None
         return output
 
@@ -241,3 +241,56 @@ class _Ablator:
         for copy, head in enumerate(heads):
             output[copy * rows : (copy + 1) * rows, head] = 0
         return output
+
+
+def responses_without(
+    network: Network,
+    batches: Sequence[Tensor],
+    layer: Layer,
+    maps: Sequence[Found],
+    where: torch.device | None = None,
+) -> Iterator[np.ndarray]:
+    """Yield the responses of a layer with all heads, then without each head in turn.
+
+    A head is taken out as in `ablations`. Costs one pass over the batches per head; says how far it is.
+
+    Parameters
+    ----------
+    network : Network
+    batches : sequence of (n, *network.input_shape)
+    layer : Layer
+        What is read.
+    maps : sequence of Found
+        Attention whose heads are taken out, in this order.
+    where : torch.device, optional
+        Where to run.
+
+    Yields
+    ------
+    np.ndarray
+        (n_stimuli, units) float32.
+    """
+    where = where or capture.device()
+    runner = _Ablator(network, where)
+    name, _, call = layer.name.partition(":")
+    seen: list[Tensor] = []
+
+    def read(_module: object, _inputs: object, output: object) -> None:
+        found = first_tensor(output)
+        if found is not None:
+            seen.append(found)
+
+    handle = runner.module.get_submodule(name).register_forward_hook(read)
+    heads: list[tuple[Found | None, int]] = [(None, 0)]
+    heads += [(found, head) for found in maps for head in range(found.heads)]
+    try:
+        for k, (found, head) in enumerate(heads):
+            rows = []
+            for batch in batches:
+                seen.clear()
+                runner(batch, found, () if found is None else (head,), len(batch))
+                rows.append(seen[int(call or 1) - 1].float().flatten(1).cpu().numpy())
+            report((k + 1) / len(heads), f"Without head {k} of {len(heads) - 1}")
+            yield np.concatenate(rows)
+    finally:
+        handle.remove()

@@ -11,7 +11,8 @@ import streamlit as st
 
 from dashboard.errors import HomologError
 from dashboard.figures import attention as figure
-from dashboard.specs import AttentionSpec, BrainSpec
+from dashboard.figures import head_brain as removed
+from dashboard.specs import AttentionSpec, BrainSpec, HeadBrainSpec
 from dashboard.ui import answers, charts, choices, panel, sidebar
 from dashboard.ui.components.heads import heads_view
 from dashboard.ui.components.matrix import matrix_view
@@ -445,6 +446,23 @@ def brain(spec: AttentionSpec, answer: Answer) -> None:
     st.markdown(f"**{plain(figure.brain_words(found, area))}**")
     charts.draw(found, "head-brain", lambda dark: figure.brain_chart(found, area, dark=dark), area)
     panel.footer(found, asked, lambda: figure.brain_chart(found, area, width=480), name="head-brain")
+    without_heads(spec, recording, area)
+
+
+def without_heads(spec: AttentionSpec, recording: str, area: str) -> None:
+    """Draw what taking out each head does to the similarity of a later layer with an area."""
+    remove = "Takes one run over all pictures of the recording for each head: minutes for a large network."
+    if not choices.switch("remove", "Take out each head", help=remove):
+        return
+    asked = HeadBrainSpec(network=spec.network, recording=recording, layers=spec.layers)
+    found = answers.ask(asked, refused=note)
+    if found is None:
+        return
+    answers.cautions(found)
+    st.markdown(f"**{plain(removed.words(found, area))}**")
+    charts.draw(found, "without-heads", lambda dark: removed.chart(found, area, dark=dark), area)
+    st.caption(removed.CAVEAT)
+    panel.footer(found, asked, lambda: removed.chart(found, area, width=480), name="without-heads")
 
 
 def table(spec: AttentionSpec, answer: Answer) -> None:

@@ -149,7 +149,10 @@ def test_every_kind_of_network_is_explained(network, shown, kind, target, method
     assert len(figure.table(ds)) == found.size
 
 
-DECODER = {"network": "bundled:v1_decoder", "stimuli": "gratings?orientations=4&phases=1&spatial_frequencies=6"}
+DECODER = {
+    "network": "bundled:v1_decoder",
+    "stimuli": "gratings?orientations=4&phases=1&spatial_frequencies=6",
+}
 
 
 def test_cells_of_a_decoder_share_the_evidence_for_the_decoded_orientation():

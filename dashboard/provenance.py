@@ -392,7 +392,8 @@ def _head_brain_text(spec: Any) -> str:
         f"Each attention head of {shown(spec.network)} in turn was replaced by zeros before the output "
         f"projection. Dissimilarity in {spec.read or 'the last layer before the answer'} for the stimuli of "
         f"{shown(spec.recording)} was {METRIC_WORDS[spec.metric]}; it was compared with each subject's "
-        f"matrix for {_areas(spec)} by {MEASURE_WORDS[spec.measure]}, and the change was averaged over subjects."
+        f"matrix for {_areas(spec)} by {MEASURE_WORDS[spec.measure]}, and the change was averaged over "
+        "subjects."
     )
 
 

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 CAVEAT = (
     "Blue: the layer is less like the area without the head; red: more. One head at a time: heads that can "
-    "stand in for each other look unimportant (Michel, Levy & Neubig, 2019), and what lies behind a head gets "
-    "activations that it never got in training. A small change is no proof that a head has nothing to do "
-    "with the area."
+    "stand in for each other look unimportant (Michel, Levy & Neubig, 2019), and what lies behind a head "
+    "gets activations that it never got in training. A small change is no proof that a head has nothing to "
+    "do with the area."
 )
 
 
@@ -44,8 +44,8 @@ def words(ds: xr.Dataset, area: str) -> str:
     error = f" ± {theme.three_digits(most['sem'])} over subjects" if math.isfinite(most["sem"]) else ""
     return (
         f"{ds.attrs['read']} is like {area} with {theme.three_digits(score)} ({ds.attrs['measure_label']}). "
-        f"Of {len(rows)} heads, {most['layer']}, head {most['head']}, matters most: without it the similarity "
-        f"{how} by {theme.three_digits(abs(most['value']))}{error}."
+        f"Of {len(rows)} heads, {most['layer']}, head {most['head']}, matters most: without it the "
+        f"similarity {how} by {theme.three_digits(abs(most['value']))}{error}."
     )
 
 

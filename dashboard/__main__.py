@@ -78,6 +78,8 @@ OWN_HELP = {
     ("attribution-set", "items"): "names of stimuli, separated by commas (default: as many as --most says)",
     ("conductance", "layer"): "name of the layer (default: the last one before the answer)",
     ("inference", "permutations"): "shuffles of the stimulus labels; 0 for none",
+    ("alignment", "measure"): "measure of alignment",
+    ("alignment", "second"): "reference of the second network, which may be the same",
     ("attention", "target"): "class whose score relevance, ablation and agreement are about, or top (the "
     "likeliest)",
 }
@@ -95,6 +97,7 @@ ANSWER_VERBS = {
     "tuning": ("tuning", "tuning of the units of a layer to gratings"),
     "probe": ("probe", "what can be read out of the layers of a network"),
     "decode": ("decoding", "what can be read out of the areas of a recording"),
+    "align": ("alignment", "which layers of two networks represent stimuli alike"),
     "encode": ("encoding", "how well each layer predicts the units of a recording"),
 }
 

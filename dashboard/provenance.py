@@ -48,6 +48,7 @@ VERBS = {
     "decoding": "decode",
     "probe": "probe",
     "encoding": "encode",
+    "alignment": "align",
 }
 """Kinds of spec with a verb of their own on the command line; all others are run from a file."""
 
@@ -90,6 +91,7 @@ LABELS = {
     "probe": "Readout of layers",
     "decoding": "Decoding of areas",
     "encoding": "Encoding",
+    "alignment": "Alignment of layers",
     "variance-partition": "Shared variance of layers",
 }
 """What an answer of each kind is called in a list."""

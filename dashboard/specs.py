@@ -720,6 +720,22 @@ class PartitionSpec(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AlignmentSpec(Spec):
+    """Which layers of two networks, or of one, represent the same stimuli alike?"""
+
+    kind: ClassVar[str] = "alignment"
+    network: str = _source("network")
+    second: str = _source("network")
+    stimuli: str = _source("stimuli")
+    layers: tuple[str, ...] = ()
+    second_layers: tuple[str, ...] = ()
+    measure: Alignment = "cka"
+    reducer: str = "all"
+    bootstrap: int = 200
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class UnitSpec(Spec):
     """What makes one unit of a layer respond, and what does not?"""
 

@@ -25,6 +25,7 @@ page = st.navigation(
         st.Page("unit.py", title="Unit", icon=":material/my_location:"),
         st.Page("rdms.py", title="RDMs", icon=":material/grid_on:"),
         st.Page("brain.py", title="Brain", icon=":material/neurology:"),
+        st.Page("alignment.py", title="Alignment", icon=":material/compare_arrows:"),
         st.Page("decoding.py", title="Decoding", icon=":material/psychology:"),
         st.Page("encoding.py", title="Encoding", icon=":material/stacked_line_chart:"),
         st.Page(

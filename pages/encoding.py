@@ -99,6 +99,7 @@ def show(spec: EncodingSpec) -> None:
             shared(answer, spec, area)
     choices.next_steps(
         ("brain.py", "Compare representations instead of units", ":material/neurology:"),
+        ("alignment.py", "Compare layers of two networks", ":material/compare_arrows:"),
     )
 
 

@@ -92,6 +92,7 @@ ANALYSES: dict[str, Analysis] = {
     "probe": Analysis("decoding", "probe", 1, lane="long", builds_on=("activations",)),
     "decoding": Analysis("decoding", "decoding", 1, lane="long"),
     "encoding": Analysis("encoding", "encode", 1, lane="long", builds_on=("activations",)),
+    "alignment": Analysis("alignment", "align", 1, lane="long", builds_on=("activations",)),
     "variance-partition": Analysis("encoding", "partition", 1, lane="long", builds_on=("activations",)),
 }
 """Kind of spec -> its analysis. Adding one is a function and a line here."""

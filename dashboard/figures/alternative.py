@@ -9,6 +9,7 @@ import numpy as np
 
 from dashboard.errors import listing
 from dashboard.figures import (
+    alignment,
     answers,
     attention,
     attribution,
@@ -150,6 +151,7 @@ ALTERNATIVES: dict[str, Callable[[xr.Dataset], str]] = {
     "probe": decoding.verdict,
     "decoding": decoding.verdict,
     "encoding": encoding.alt_text,
+    "alignment": alignment.verdict,
     "variance-partition": encoding.partition_verdict,
 }
 """Words by kind of answer."""

@@ -138,6 +138,7 @@ TABLES: dict[str, Callable[[xr.Dataset], pd.DataFrame]] = {
     "probe": _table_of("decoding", "table"),
     "decoding": _table_of("decoding", "table"),
     "encoding": _table_of("encoding", "table"),
+    "alignment": _table_of("alignment", "table"),
     "variance-partition": _table_of("encoding", "partition_table"),
 }
 """Tidy table by kind of answer."""
@@ -267,6 +268,7 @@ FIGURES: dict[str, Callable[[xr.Dataset, int], Any]] = {
     "probe": _figure_of("decoding", "main_chart"),
     "decoding": _figure_of("decoding", "main_chart"),
     "encoding": _figure_of("encoding", "main_chart"),
+    "alignment": _figure_of("alignment", "main_chart"),
     "variance-partition": _figure_of("encoding", "partition_main"),
 }
 """Figure by kind of answer, for when none is given: a function of the answer and a width in pixels."""

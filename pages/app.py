@@ -34,6 +34,7 @@ page = st.navigation(
             icon=":material/article:",
         ),
         st.Page("jobs.py", title="Jobs", icon=":material/list_alt:"),
+        st.Page("present.py", title="Present", visibility="hidden"),
     ],
     expanded=True,
 )
@@ -41,7 +42,9 @@ page = st.navigation(
 st.session_state["_page"] = page.url_path
 answers.forget_watched()
 desk.restore_choices()
-if sidebar.draw():
+if page.url_path == "present":  # the whole screen is the figure's
+    page.run()
+elif sidebar.draw():
     desk.keep_choices()
     page.run()
 answers.watch()

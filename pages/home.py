@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.ui import home
+from dashboard.ui import guides, home
 
 st.title("Homolog")
 st.markdown(
@@ -10,4 +10,6 @@ st.markdown(
     "tell apart, and measure how much they resemble the areas of a brain."
 )
 home.ways_on()
+st.header("Guided examples")
+guides.draw()
 home.examples()

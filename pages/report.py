@@ -4,7 +4,7 @@ import streamlit as st
 
 from dashboard.errors import HomologError
 from dashboard.report.session import Session
-from dashboard.ui import answers, desk, report_items
+from dashboard.ui import answers, desk, guides, report_items, report_sessions
 from dashboard.ui.text import plain
 
 
@@ -14,6 +14,8 @@ def empty() -> None:
         "Nothing is pinned yet. Press Pin under a figure that you want to show, on any page; it lands here.",
         icon=":material/keep:",
     )
+    st.header("Or begin with a guided example")
+    guides.draw()
 
 
 def page() -> None:
@@ -38,7 +40,20 @@ def page() -> None:
 
 def top(session: Session, own: bool) -> None:
     """Draw what concerns the whole report."""
-    with st.container(horizontal=True, key="report-tools"):
+    if not own:
+        report_sessions.guest(session)
+    with st.container(horizontal=True, vertical_alignment="center", key="report-tools"):
+        if session.report.items:
+            st.page_link(
+                "present.py",
+                label="Present",
+                icon=":material/slideshow:",
+                help="One figure a slide over the whole screen; the arrow keys move, Escape comes back.",
+                query_params=None if own else {"session": session.id},
+            )
+        if own:
+            report_sessions.draw(session)
+            report_sessions.undo_delete()
         if own and session.removed:
             st.button(
                 "Undo removal",

@@ -151,6 +151,11 @@ def darkened(chart: Mapping[str, Any]) -> dict[str, Any]:
     return turned
 
 
+def partners() -> dict[str, str]:
+    """Return the dark colour of each light one, in capitals."""
+    return dict(_PARTNERS)
+
+
 _HEX = re.compile(r"#[0-9A-Fa-f]{6}\b")
 _PARTNERS = {
     **{light.upper(): dark for light, dark in zip(CATEGORIES_LIGHT, CATEGORIES_DARK, strict=True)},

@@ -14,6 +14,8 @@ from dashboard.report.model import Panel
 if TYPE_CHECKING:
     import xarray as xr
 
+    from dashboard.figures.rdms import Matrix
+
 View = Mapping[str, str]
 Draw = Callable[["xr.Dataset", View], Any]
 
@@ -41,9 +43,9 @@ def redrawn(panel: Panel, found: Sequence[xr.Dataset]) -> Panel:
     )
 
 
-def is_main(panel: Panel) -> bool:
-    """Say whether the pinned figure can be drawn anew as it was; else the main one of its kind is drawn."""
-    return (panel.spec.kind, panel.name) in NAMED
+def is_exact(panel: Panel) -> bool:
+    """Say whether a figure is drawn anew as its page draws it; else the main one of its kind is."""
+    return panel.name in MAIN or (panel.spec.kind, panel.name) in NAMED
 
 
 def _main(answer: xr.Dataset, view: View) -> Any:
@@ -70,17 +72,79 @@ def _profile(answer: xr.Dataset, view: View) -> Any:
 def _rdms(answer: xr.Dataset, view: View) -> Any:
     from dashboard.figures import rdms
 
-    order: Any = view.get("order", "category")
+    order = view.get("order", "category")
+    known: Any = order if order in ("cluster", "given") else "category"
+    layers = answer_kind(answer) == "rdm"
     return rdms.matrices(
-        answer,
-        order=order if order in ("cluster", "given") else "category",
+        answer if layers else None,
+        None if layers else answer,
+        order=known,
         ranked=view.get("ranked") == "true",
     )
+
+
+def answer_kind(answer: xr.Dataset) -> str:
+    """Return the kind of an answer."""
+    from dashboard.figures import answers
+
+    return answers.kind(answer)
+
+
+def matrices(panel: Panel, found: Sequence[xr.Dataset]) -> list[Matrix]:
+    """Return the matrices that a panel shows, on one scale per unit; none where it shows something else."""
+    from dashboard.figures import beside
+
+    if NAMED.get((panel.spec.kind, panel.name)) is not _rdms:
+        return []
+    groups = [_rdms(answer, dict(panel.view)) for answer in found]
+    if len(groups) == 1:
+        return list(groups[0])
+    return beside.one_scale(groups, beside.headings(found))
+
+
+def _sheet(answer: xr.Dataset, view: View) -> Any:
+    from dashboard.figures import attention
+
+    return attention.sheet(attention.head_rows(answer, shared=view.get("shared") == "true"))
+
+
+def _encoding(answer: xr.Dataset, view: View) -> Any:
+    from dashboard.figures import encoding
+
+    areas = [str(area) for area in answer.area.values]
+    area = view.get("area", areas[0])
+    normalised = view.get("normalised") == "true" and encoding.has_ceiling(answer)
+    return encoding.profile(answer, area if area in areas else areas[0], normalised=normalised)
 
 
 NAMED: dict[tuple[str, str], Draw] = {
     ("brain", "brain"): _profile,
     ("rdm", "rdm"): _rdms,
     ("area-rdm", "rdm"): _rdms,
+    ("area-rdm", "area-rdms"): _rdms,
+    ("encoding", "encoding"): _encoding,
+    ("attention", "heads"): _sheet,
+    ("attention", "ablation"): _of("attention", "effect_chart", width=480),
+    ("attribution", "numbers"): _of("attribution", "bars", width=480),
+    ("attribution-set", "set-maps"): _of("attribution_set", "mean_chart"),
+    ("health", "gradients"): _of("health", "gradient_chart", width=420),
+    ("health", "weights"): _of("health", "weight_chart", width=420),
+    ("latents", "carried"): _of("latents", "carried_chart", width=420),
+    ("predictions", "calibration"): _of("predictions", "calibration_chart", width=480),
+    ("predictions", "classes"): _of("predictions", "class_chart", width=480),
+    ("predictions", "confusion"): _of("predictions", "confusion_chart"),
+    ("predictions", "errors"): _of("regression", "error_chart", width=480),
+    ("predictions", "mask-overlap"): _of("segmentation", "iou_chart", width=480),
+    ("predictions", "overlap"): _of("segmentation", "iou_chart", width=480),
+    ("walk", "samples"): _of("walk", "sample_chart"),
 }
-"""Kind of spec and name of the figure on its page -> how it is drawn."""
+"""Kind of spec and name of the figure on its page -> how it is drawn; others as the main one of the kind."""
+
+MAIN = frozenset(
+    {
+        *("agreement", "attributions", "decoding", "effective-field", "feature-maps", "filters", "gabors"),
+        *("latents", "layers", "network", "pictures", "predictions", "preferred", "relevance", "tests"),
+        *("training", "traversal", "trust", "tuning", "unit", "versus", "walk"),
+    }
+)
+"""Names of figures that are the main one of their kind."""

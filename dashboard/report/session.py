@@ -40,6 +40,10 @@ LARGEST = 64 * 2**20
 
 LONGEST_NAME = 120
 MOST_SESSIONS = 500
+REMEMBERED = 12
+"""Sessions that a cabinet keeps in memory, so that reruns read no files."""
+
+LEFTOVER_S = 3600
 TRASH_KEPT_S = 30 * 24 * 3600
 _ID = re.compile(r"[0-9a-f]{32}")
 _CHOICES = ("network", "stimuli", "recording", "page")
@@ -145,6 +149,16 @@ def decode(data: bytes) -> Session:
     InputError
         When it is whole, but holds what cannot be used.
     """
+    return from_body(parts(data))
+
+
+def parts(data: bytes) -> dict[str, Any]:
+    """Return the body of a session file once its head and hash are right; see `decode`.
+
+    Raises
+    ------
+    Newer, Damaged
+    """
     if len(data) > LARGEST:
         message = f"This session has {len(data) / 2**20:.0f} MB; at most {LARGEST // 2**20} MB are read."
         raise Damaged(message, "Export it again with fewer figures.")
@@ -162,7 +176,7 @@ def decode(data: bytes) -> Session:
     text = rest.removesuffix(b"\n")
     if hashlib.sha256(text).hexdigest() != head.get("sha256"):
         raise _damaged()
-    return from_body(_json(text))
+    return _json(text)
 
 
 def from_body(body: dict[str, Any]) -> Session:
@@ -301,7 +315,7 @@ class Cabinet:
             message = "This session is not here."
             raise InputError(message, "It was deleted, or the link is of another server.") from None
         session = dataclasses.replace(decode(data), id=session_id)
-        self._known[session_id] = (stamp, session)
+        self._remember(session_id, stamp, session)
         return session
 
     def open(self, session_id: str) -> Opened:
@@ -355,9 +369,17 @@ class Cabinet:
             if sum(1 for _ in self.folder.glob(f"*{ENDING}")) >= MOST_SESSIONS:
                 message = f"There are {MOST_SESSIONS} sessions already."
                 raise InputError(message, "Delete some that you no longer need.")
+            self._tidy()
             written = self._written(session)
             self.choose(written.id)
             return written
+
+    def _tidy(self) -> None:
+        """Remove what killed processes left half written."""
+        for left in self.folder.glob(".*.*"):
+            with contextlib.suppress(OSError):
+                if time.time() - left.stat().st_mtime > LEFTOVER_S:
+                    left.unlink()
 
     def change(self, session_id: str, edit: Callable[[Session], Session]) -> Session:
         """Change a session as it lies there now, so that two tabs never undo each other's work.
@@ -403,6 +425,11 @@ class Cabinet:
 
     # --- inside -----------------------------------------------------------------------------------------
 
+    def _remember(self, session_id: str, stamp: tuple[int, ...], session: Session) -> None:
+        while len(self._known) >= REMEMBERED:
+            self._known.pop(next(iter(self._known)), None)
+        self._known[session_id] = (stamp, session)
+
     def _backup(self, path: Path) -> Path:
         return path.with_name(f"{path.name}.bak")
 
@@ -420,7 +447,7 @@ class Cabinet:
         try:
             _link(path, self._backup(path))
             write_whole(path, data)
-            self._known[session.id] = (_stamp(path), session)
+            self._remember(session.id, _stamp(path), session)
         except OSError as error:
             log.warning("A session could not be saved: %s", error.strerror)
             message = "The session could not be saved: the disk is full or may not be written."

@@ -13,10 +13,10 @@ import streamlit as st
 from dashboard import provenance
 from dashboard.errors import HomologError
 from dashboard.figures import theme
-from dashboard.report import drawing, edits
+from dashboard.report import drawing, edits, transport
 from dashboard.report.freshness import Freshness, freshness
 from dashboard.report.model import Item, Panel, Report, Section, Text
-from dashboard.ui import answers, choices, desk
+from dashboard.ui import answers, choices, desk, report_variants
 from dashboard.ui.text import plain, written
 
 
@@ -81,9 +81,19 @@ def _digest(values: Any) -> str:
 
 def _arrived(item: Panel) -> Panel:
     """Return the panel with its figure once all its answers are there; draw the waiting until then."""
+    try:
+        for spec in item.specs:
+            transport.allow(spec)
+    except HomologError as error:
+        answers.problem(error)
+        return item
     found = [answers.ask(spec) for spec in item.specs]
     if any(answer is None for answer in found):
         return item
+    if not drawing.is_exact(item):
+        st.toast(
+            "Drawn as the main figure of its kind; pin the other one on its page.", icon=":material/info:"
+        )
     try:
         made = drawing.redrawn(item, [answer for answer in found if answer is not None])
     except HomologError as error:
@@ -198,6 +208,8 @@ def _edit_section(item: Section) -> None:
 def _edit_panel(item: Panel) -> None:
     _field(item, "title", "Title", long=False, words="What stands over the figure, and on its slide.")
     _field(item, "caption", "Caption", long=True, words=MARKDOWN)
+    report_variants.draw(item, lambda: st.session_state.update({f"_all-{item.id}": True}))
+    st.markdown("**This figure**")
     with st.container(horizontal=True):
         _button(
             "Recompute",

@@ -41,25 +41,25 @@ def current() -> Selection:
 
 def draw() -> bool:
     """Draw the pickers and a line of facts for each; return False when a choice is refused."""
-    catalogue = _catalogue()
+    known = catalogue()
     if not (st.session_state.get("stimuli") or st.query_params.get("stimuli")):
         _suit()
     with st.sidebar:
         _picker(
             "network",
             "Network",
-            catalogue,
+            known,
             "The trained network to look into. Type any reference, such as "
             "torchvision:resnet18; add ?untrained&seed=0 for its untrained twin.",
             on_change=_suit,
         )
         _network_facts()
-        _picker("recording", "Recording", catalogue, "The brain data that the network is compared with.")
+        _picker("recording", "Recording", known, "The brain data that the network is compared with.")
         _recording_facts()
         _picker(
             "stimuli",
             "Stimuli",
-            catalogue,
+            known,
             "What is shown to the network. The Brain page always uses the recording's own pictures.",
         )
         _stimuli_facts()
@@ -74,7 +74,7 @@ def draw() -> bool:
 def _picker(
     name: str,
     label: str,
-    catalogue: dict[str, list[str]],
+    known: dict[str, list[str]],
     text: str,
     on_change: Callable[[], None] | None = None,
 ) -> None:
@@ -82,7 +82,7 @@ def _picker(
     asked = st.session_state.get(name) or st.query_params.get(name)
     st.selectbox(
         label,
-        list(dict.fromkeys([*catalogue[name], *session.added(name), *([str(asked)] if asked else [])])),
+        list(dict.fromkeys([*known[name], *session.added(name), *([str(asked)] if asked else [])])),
         key=name,
         format_func=session.label,
         bind="query-params",
@@ -127,7 +127,7 @@ def _proposal() -> None:
 
 
 @st.cache_data(ttl=20, max_entries=2, show_spinner=False)
-def _catalogue() -> dict[str, list[str]]:
+def catalogue() -> dict[str, list[str]]:
     """Return references by kind, the default first and what needs no download before what does."""
     listed = sorted(networks.catalogue(), key=lambda entry: entry.weights == "download")
     known = {

@@ -16,6 +16,7 @@ NAMES = (
     "page",
     "store_kills",
     "occlusion",
+    "tuning",
 )
 
 

@@ -88,6 +88,7 @@ LABELS = {
     "units": "Unit",
     "preferred": "Preferred pictures",
     "effective-field": "Effective field",
+    "connections": "Connections",
     "probe": "Readout of layers",
     "decoding": "Decoding of areas",
     "encoding": "Encoding",

@@ -774,3 +774,14 @@ class EffectiveFieldSpec(Spec):
     unit: int = 0
     most: int = 32
     seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectionsSpec(Spec):
+    """With which units of the neighbouring weighted layers is one unit connected, and how strongly?"""
+
+    kind: ClassVar[str] = "connections"
+    network: str = _source("network")
+    layer: str = ""
+    unit: int = 0
+    most: int = 10

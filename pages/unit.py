@@ -137,7 +137,7 @@ def details(answer: choices.Answer, spec: UnitSpec) -> None:
     layer, unit = str(answer.attrs["layer"]), int(answer.attrs["unit"])
     names = ["Tuning", "Table"]
     if figure.sees_pictures(answer):
-        names = ["Preferred pictures", "Field", *names]
+        names = ["Preferred pictures", "Field", "Connections", *names]
     if "Conv" in str(answer.attrs["layer_kind"]) and figure.has_pictures(answer):
         names.insert(0, "Kernel")
     tabs = dict(
@@ -146,7 +146,12 @@ def details(answer: choices.Answer, spec: UnitSpec) -> None:
     if "Kernel" in tabs and tabs["Kernel"].open:
         with tabs["Kernel"]:
             kernel(spec.network, layer, unit)
-    for name, draw in (("Preferred pictures", unit_parts.preferred), ("Field", unit_parts.field)):
+    drawn = {
+        "Preferred pictures": unit_parts.preferred,
+        "Field": unit_parts.field,
+        "Connections": unit_parts.connections,
+    }
+    for name, draw in drawn.items():
         if name in tabs and tabs[name].open:
             with tabs[name]:
                 draw(answer, spec)

@@ -88,6 +88,7 @@ ANALYSES: dict[str, Analysis] = {
     "neuron-tuning": Analysis("tuning", "neuron_tuning", 1),
     "units": Analysis("units", "units", 1, lane="long", builds_on=("activations",)),
     "preferred": Analysis("preferred", "preferred", 1, lane="long", builds_on=("activations",)),
+    "connections": Analysis("connections", "connections", 1),
     "effective-field": Analysis("effective_field", "effective_field", 1, lane="long"),
     "probe": Analysis("decoding", "probe", 1, lane="long", builds_on=("activations",)),
     "decoding": Analysis("decoding", "decoding", 1, lane="long"),

@@ -1,18 +1,23 @@
-"""What the page Unit shows below its stimuli: pictures made for the unit, and the field that it uses."""
+"""What the page Unit shows below its stimuli: pictures made for it, the field it uses, its connections."""
 
 from __future__ import annotations
+
+from functools import partial
+from typing import Any
 
 import streamlit as st
 import xarray as xr
 
+from dashboard.figures import connections as connections_figure
 from dashboard.figures import effective_field as field_figure
 from dashboard.figures import preferred as preferred_figure
 from dashboard.figures.theme import three_digits
-from dashboard.specs import EffectiveFieldSpec, PreferredSpec, UnitSpec
+from dashboard.specs import ConnectionsSpec, EffectiveFieldSpec, PreferredSpec, UnitSpec
 from dashboard.ui import answers, charts, choices, panel
 from dashboard.ui.text import plain
 
 WIDE = 148
+LINKS = 5
 
 
 def preferred(unit: xr.Dataset, spec: UnitSpec) -> None:
@@ -84,3 +89,52 @@ def field(unit: xr.Dataset, spec: UnitSpec) -> None:
     )
     st.caption(plain(f"{answer.attrs['note']} {field_figure.CAVEAT}"))
     panel.footer(answer, question, lambda: field_figure.main_chart(answer), name="effective-field")
+
+
+def connections(unit: xr.Dataset, spec: UnitSpec) -> None:
+    """Draw the strongest connections, with a button to each unit at the other end."""
+    question = choices.build(ConnectionsSpec, network=spec.network, layer=spec.layer, unit=spec.unit)
+    answer = answers.ask(question, height=320) if question is not None else None
+    if answer is None or question is None:
+        return
+    st.markdown(f"**{plain(connections_figure.verdict(answer))}**")
+    answers.cautions(answer, said=unit)
+    for direction, column in zip(connections_figure.TITLES, st.columns(2, gap="medium"), strict=True):
+        found = connections_figure.places(answer, direction)
+        if not len(found):
+            continue
+        with column:
+            charts.draw(
+                answer,
+                f"connections-{direction}",
+                partial(_connections, answer, direction),
+                direction,
+            )
+            with st.container(horizontal=True):
+                for place in found[:LINKS]:
+                    _link(answer, int(place), f"{direction}-{place}")
+    st.caption(connections_figure.CAVEAT)
+    panel.footer(answer, question, lambda: connections_figure.main_chart(answer), name="connections")
+
+
+def _connections(answer: xr.Dataset, direction: str, dark: bool) -> Any:
+    return connections_figure.chart(answer, direction, dark)
+
+
+def _link(answer: xr.Dataset, place: int, key: str) -> None:
+    layer = str(answer["layer"].to_numpy()[place])
+    if layer == answer.attrs["input"]:
+        return
+    st.button(
+        plain(connections_figure.name(answer, place)),
+        key=f"go-{key}",
+        on_click=_go,
+        args=(layer, int(answer["unit"].to_numpy()[place])),
+        type="tertiary",
+        icon=":material/my_location:",
+        help="Go to this unit.",
+    )
+
+
+def _go(layer: str, unit: int) -> None:
+    st.session_state["layer"], st.session_state["unit"] = layer, unit

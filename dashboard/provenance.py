@@ -89,6 +89,8 @@ LABELS = {
     "preferred": "Preferred pictures",
     "effective-field": "Effective field",
     "connections": "Connections",
+    "selectivity": "Selectivity for categories",
+    "concepts": "Concepts",
     "probe": "Readout of layers",
     "decoding": "Decoding of areas",
     "encoding": "Encoding",

@@ -785,3 +785,28 @@ class ConnectionsSpec(Spec):
     layer: str = ""
     unit: int = 0
     most: int = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectivitySpec(Spec):
+    """Which unit of each layer tells a category best from all others?"""
+
+    kind: ClassVar[str] = "selectivity"
+    network: str = _source("network")
+    stimuli: str = _source("stimuli")
+    layers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConceptsSpec(Spec):
+    """Does a concept, such as texture=stripes, raise or lower a class, and at which layers?"""
+
+    kind: ClassVar[str] = "concepts"
+    network: str = _source("network")
+    stimuli: str = _source("stimuli")
+    concept: str = ""
+    target: str = ""
+    layers: tuple[str, ...] = ()
+    runs: int = 20
+    examples: int = 40
+    seed: int = 0

@@ -22,6 +22,7 @@ page = st.navigation(
         st.Page("attention.py", title="Attention", icon=":material/visibility:"),
         st.Page("filters.py", title="Filters", icon=":material/filter_b_and_w:"),
         st.Page("tuning.py", title="Tuning", icon=":material/tune:"),
+        st.Page("selectivity.py", title="Selectivity", icon=":material/filter_alt:"),
         st.Page("unit.py", title="Unit", icon=":material/my_location:"),
         st.Page("rdms.py", title="RDMs", icon=":material/grid_on:"),
         st.Page("brain.py", title="Brain", icon=":material/neurology:"),

@@ -89,6 +89,8 @@ ANALYSES: dict[str, Analysis] = {
     "units": Analysis("units", "units", 1, lane="long", builds_on=("activations",)),
     "preferred": Analysis("preferred", "preferred", 1, lane="long", builds_on=("activations",)),
     "connections": Analysis("connections", "connections", 1),
+    "selectivity": Analysis("selectivity", "selectivity", 1, lane="long", builds_on=("activations",)),
+    "concepts": Analysis("selectivity", "concepts", 1, lane="long", builds_on=("activations",)),
     "effective-field": Analysis("effective_field", "effective_field", 1, lane="long"),
     "probe": Analysis("decoding", "probe", 1, lane="long", builds_on=("activations",)),
     "decoding": Analysis("decoding", "decoding", 1, lane="long"),

@@ -419,7 +419,7 @@ def _ending(network: Network) -> str:
     return network.layers[-1].kind if network.layers else ""
 
 
-def _logits(network: Network, outputs: torch.Tensor) -> torch.Tensor:
+def logits(network: Network, outputs: torch.Tensor) -> torch.Tensor:
     """Return log odds (one output) or logits up to a constant, (n, n_classes), also behind a softmax."""
     ending = _ending(network)
     if outputs.shape[1] == 1:
@@ -518,7 +518,7 @@ def _class_target(
             return values.flatten(2).mean(2)
         if spec.score == "probability":
             return _probabilities(network, found)
-        return _logits(network, found) if classes else found
+        return logits(network, found) if classes else found
 
     def score(found: Any) -> torch.Tensor:
         values = read(_tensor(found))

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 TITLES = {"from": "From earlier layers", "to": "To later layers"}
 CAVEAT = (
     "Of a convolution the strength is the norm of the kernel between two units: how much one can move the "
-    "other, not whether up or down. Normalisation in between is not counted, and a large weight on a unit that "
-    "rarely responds does little."
+    "other, not whether up or down. Normalisation in between is not counted, and a large weight on a unit "
+    "that rarely responds does little."
 )
 
 

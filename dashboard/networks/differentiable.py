@@ -106,3 +106,45 @@ class PassingRectifiers(TorchFunctionMode):
         if getattr(func, "__name__", "") in ("relu", "relu_"):
             return _Through.apply(args[0] if args else (kwargs or {})["input"])
         return func(*args, **(kwargs or {}))
+
+
+@contextlib.contextmanager
+def opened_at(
+    module: nn.Module, layer: Layer, where: torch.device | None = None
+) -> Iterator[Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]]:
+    """Give a function from a batch to a layer's output, cut off from what is before, and the answer.
+
+    The derivative of the answer with respect to the layer's output can be taken; what comes before is not
+    part of the graph.
+
+    Raises
+    ------
+    ComputeError
+        When the layer did not run, or one of the two is no single tensor.
+    """
+    where = where or torch.device("cpu")
+    twin = private(module, where)
+    name = layer.name.partition(":")[0]
+    recorder, kept = Recorder(), list[torch.Tensor]()
+
+    def hook(_module: nn.Module, _inputs: Any, output: Any) -> Any:
+        if recorder.call(name) != layer.name or not isinstance(output, torch.Tensor):
+            return None
+        kept.append(output.detach().clone().requires_grad_())
+        return kept[0].clone()  # what comes next may write into it
+
+    def run(batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        recorder.counts.clear()
+        kept.clear()
+        with _steady(where):
+            answer = first_tensor(twin(batch.to(where)))
+        if not kept or answer is None or answer.dim() != 2:
+            message = f"{layer.name} gives more than one output, or the network more than scores of classes."
+            raise ComputeError(message, "Choose another layer.")
+        return kept[0], answer
+
+    handle = twin.get_submodule(name).register_forward_hook(hook)
+    try:
+        yield run
+    finally:
+        handle.remove()

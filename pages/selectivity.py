@@ -91,12 +91,10 @@ def concepts(spec: SelectivitySpec) -> None:
     found = choices.pictures(spec.stimuli)
     own = sorted(set(found.category.to_numpy().astype(str).tolist()) - {""}) if found is not None else []
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        striped = next((o for o in options if o.endswith("stripes")), options[0])
         concept = choices.pick(
             "concept",
             "Concept",
             options,
-            default=striped,
             help="Stimuli that have it against those that do not.",
         )
         target = choices.pick(

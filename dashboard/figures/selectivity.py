@@ -40,10 +40,11 @@ def verdict(ds: xr.Dataset) -> str:
     mean = np.nanmean(held, axis=1) if np.isfinite(held).all() else np.nan_to_num(held).mean(axis=1)
     top = int(mean.argmax())
     unit = int(ds["best_unit"].transpose("layer", "category_name").to_numpy()[i, j])
+    value, overall = theme.three_digits(float(held[i, j])), theme.three_digits(float(mean[top]))
     return (
-        f"{_capital(names[j])} is told best: d′ {theme.three_digits(float(held[i, j]))} on stimuli that did not choose "
-        f"the unit, in {layers[i]} (unit {unit}); over all {len(names)} categories {layers[top]} has the "
-        f"most selective units (mean d′ {theme.three_digits(float(mean[top]))})."
+        f"{_capital(names[j])} is told best: d′ {value} on stimuli that did not choose the unit, in "
+        f"{layers[i]} (unit {unit}); over all {len(names)} categories {layers[top]} has the most selective "
+        f"units (mean d′ {overall})."
     )
 
 
@@ -135,8 +136,8 @@ def concept_verdict(ds: xr.Dataset) -> str:
     n = ds.sizes["layer"]
     if right.max() < CHANCE_ACCURACY:
         return (
-            f"{_capital(concept)} has no direction at any of {n} layers: classifiers tell it from other pictures "
-            f"no better than {100 * right.max():.0f} % of the time."
+            f"{_capital(concept)} has no direction at any of {n} layers: classifiers tell it from other "
+            f"pictures no better than {100 * right.max():.0f} % of the time."
         )
     if not told.any():
         return (

@@ -9,6 +9,7 @@ from pathlib import Path
 NAMES = (
     "rdm",
     "bootstrap",
+    "inference",
     "extraction",
     "attention",
     "attribution",

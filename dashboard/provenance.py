@@ -39,6 +39,8 @@ VERBS = {
     "rdm": "rdm",
     "brain": "brain",
     "inference": "inference",
+    "partition": "partition",
+    "influence": "influence",
     "attribution": "attribute",
     "attribution-set": "attribute-set",
     "conductance": "conductance",
@@ -64,6 +66,9 @@ LABELS = {
     "map": "Map",
     "brain": "Similarity with the brain",
     "inference": "Tests of layers",
+    "model-rdm": "Simple models",
+    "partition": "Variance split",
+    "influence": "Influence of stimuli",
     "predictions": "Predictions",
     "training": "Training",
     "costs": "Costs of layers",
@@ -320,6 +325,8 @@ def _inference_text(spec: Any) -> str:
     if spec.second:
         chosen = ", ".join(spec.second_layers) or "its default selection of layers"
         second = f" Layers of {shown(spec.second)} ({chosen}) entered the same tests."
+    if spec.controls:
+        second += f" So did RDMs of simple models of the stimuli ({', '.join(spec.controls)})."
     labels = ""
     if spec.permutations:
         labels = (
@@ -331,6 +338,28 @@ def _inference_text(spec: Any) -> str:
         f"{_brain_text(spec)}{second} Scores were tested against zero (one-sided), against the lower noise "
         "ceiling and pair by pair (two-sided) by t tests with the bootstrap variance (Schütt et al., 2023)."
         f"{labels} Over all layers and areas, {CORRECTION_WORDS[spec.correction]}."
+    )
+
+
+def _partition_text(spec: Any) -> str:
+    ranks = "ranks of the dissimilarities" if spec.measure == "spearman" else "dissimilarities"
+    return (
+        f"The matrices of each subject for {_areas(spec)} of {shown(spec.recording)} were regressed on those "
+        f"of {', '.join(spec.models)} ({ranks}; layers are of {shown(spec.network)}, with "
+        f"{METRIC_WORDS[spec.metric]}). Unique and shared variance come from R² of all subsets of models "
+        "(commonality analysis; Nimon et al., 2008); unique contributions were tested by partial correlation "
+        f"(one-sided t). Standard errors come from {spec.bootstrap} bootstrap samples of "
+        f"{RESAMPLE_WORDS[spec.resample]} (seed {spec.seed})."
+    )
+
+
+def _influence_text(spec: Any) -> str:
+    return (
+        f"{spec.layer or 'The best layer'} of {shown(spec.network)} was compared with "
+        f"{spec.area or 'the first area'} of {shown(spec.recording)} by {MEASURE_WORDS[spec.measure]} of "
+        f"dissimilarities ({METRIC_WORDS[spec.metric]}). The influence of a stimulus is the score with all "
+        "stimuli minus the score without it. Disagreement about a pair is its rank in the layer minus its "
+        "rank in the mean of the subjects' ranks, both from 0 to 1."
     )
 
 
@@ -464,6 +493,8 @@ METHODS: dict[str, Callable[[Any], str]] = {
     "area-rdm": _area_rdm_text,
     "brain": _brain_text,
     "inference": _inference_text,
+    "partition": _partition_text,
+    "influence": _influence_text,
 }
 """Kind of spec -> its text for a methods section."""
 

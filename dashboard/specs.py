@@ -372,6 +372,7 @@ class InferenceSpec(Spec):
     areas: tuple[str, ...] = ()
     layers: tuple[str, ...] = ()
     second_layers: tuple[str, ...] = ()
+    controls: tuple[str, ...] = ()
     metric: Metric = "correlation"
     measure: Measure = "spearman"
     reducer: str = "all"
@@ -380,6 +381,50 @@ class InferenceSpec(Spec):
     permutations: int = 1000
     correction: Correction = "fdr"
     seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRdmSpec(Spec):
+    """Which stimuli do simple models tell apart: categories, columns, behaviour, looks of pictures?"""
+
+    kind: ClassVar[str] = "model-rdm"
+    stimuli: str = _source("stimuli")
+    recording: str = _another("recording")
+    models: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartitionSpec(Spec):
+    """What does each of a few models explain of an area alone, and what do they share?
+
+    `models` are layers of the network, or simple models such as "category", "pixels" or "factor:orientation".
+    """
+
+    kind: ClassVar[str] = "partition"
+    network: str = _source("network")
+    recording: str = _source("recording")
+    models: tuple[str, ...] = ()
+    areas: tuple[str, ...] = ()
+    metric: Metric = "correlation"
+    measure: Literal["pearson", "spearman"] = "spearman"
+    reducer: str = "all"
+    resample: Resample = "dual"
+    bootstrap: int = 1000
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class InfluenceSpec(Spec):
+    """Which stimuli carry the similarity of a layer with an area, and about which pairs do they disagree?"""
+
+    kind: ClassVar[str] = "influence"
+    network: str = _source("network")
+    recording: str = _source("recording")
+    area: str = ""
+    layer: str = ""
+    metric: Metric = "correlation"
+    measure: Measure = "spearman"
+    reducer: str = "all"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,16 @@ from dashboard import provenance
 from dashboard.figures import brain as figure
 from dashboard.figures.alternative import alt_text
 from dashboard.specs import BrainSpec, Measure, Metric, Resample
-from dashboard.ui import answers, brain_tests, charts, choices, panel, sidebar
+from dashboard.ui import (
+    answers,
+    brain_influence,
+    brain_partition,
+    brain_tests,
+    charts,
+    choices,
+    panel,
+    sidebar,
+)
 from dashboard.ui.text import plain
 
 
@@ -88,9 +97,12 @@ def show(spec: BrainSpec, area: str) -> None:
 def details(answer: choices.Answer, spec: BrainSpec, shown: str) -> None:
     """Draw what stands behind the main figure, in tabs; only the open one asks for anything."""
     others = [str(name) for name in answer.area.values if name != shown]
+    layers, best = [str(n) for n in answer.layer.values], str(answer.best.sel(area=shown).item())
     parts: dict[str, Callable[[], None]] = {
         "Table": lambda: table(answer),
         "Tests": lambda: brain_tests.draw(spec, shown),
+        "Unique and shared": lambda: brain_partition.draw(spec, shown, layers, best),
+        "Stimuli": lambda: brain_influence.draw(spec, shown, layers, best),
     }
     if others:
         parts["Other areas"] = lambda: other_areas(answer, others)

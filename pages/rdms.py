@@ -6,14 +6,14 @@ import streamlit as st
 
 from dashboard.figures import rdms as figure
 from dashboard.figures.stimuli import thumbnails_by_name
-from dashboard.specs import AreaRdmSpec, MapMethod, MapSpec, Metric, RdmSpec
+from dashboard.specs import AreaRdmSpec, MapMethod, MapSpec, Metric, ModelRdmSpec, RdmSpec
 from dashboard.ui import answers, charts, choices, panel, sidebar
 from dashboard.ui.components.matrix import matrix_view
 from dashboard.ui.text import plain
 
 
-def choose() -> tuple[RdmSpec | None, AreaRdmSpec | None, figure.Order, bool]:
-    """Draw the controls; return the two questions, the order of stimuli and whether to show ranks."""
+def choose() -> tuple[RdmSpec | None, AreaRdmSpec | None, ModelRdmSpec | None, figure.Order, bool]:
+    """Draw the controls; return the three questions, the order of stimuli and whether to show ranks."""
     chosen = sidebar.current()
     facts = choices.network_facts(chosen.network)
     st.title(f"Which stimuli do {plain(choices.title(facts, chosen.network))} and the brain tell apart?")
@@ -44,18 +44,33 @@ def choose() -> tuple[RdmSpec | None, AreaRdmSpec | None, figure.Order, bool]:
         ranked = choices.switch(
             "ranked", "Ranks", help="Show ranks from 0 to 1 instead of values: rank measures see only these."
         )
-        with st.popover("More", icon=":material/tune:", help="Layers and units."):
+        stimuli = f"recording:{chosen.recording}" if beside == "recording" else chosen.stimuli
+        recording = chosen.recording if beside == "recording" else ""
+        with st.popover("More", icon=":material/tune:", help="Layers, units and simple models."):
             layers = choices.layers(facts)
             reducer = choices.reducer(chosen.network)
-    stimuli = f"recording:{chosen.recording}" if beside == "recording" else chosen.stimuli
+            simple = choices.simple_models(
+                stimuli,
+                recording,
+                "controls",
+                "Simple models",
+                "RDMs of what the stimuli are and look like, beside those of the layers.",
+            )
     spec = choices.build(
         RdmSpec, network=chosen.network, stimuli=stimuli, layers=layers, metric=metric, reducer=reducer
     )
     area_spec = AreaRdmSpec(recording=chosen.recording, metric=metric) if beside == "recording" else None
-    return spec, area_spec, order, ranked
+    simple_spec = ModelRdmSpec(stimuli=stimuli, recording=recording, models=simple) if simple else None
+    return spec, area_spec, simple_spec, order, ranked
 
 
-def show(spec: RdmSpec, area_spec: AreaRdmSpec | None, order: figure.Order, ranked: bool) -> None:
+def show(
+    spec: RdmSpec,
+    area_spec: AreaRdmSpec | None,
+    simple_spec: ModelRdmSpec | None,
+    order: figure.Order,
+    ranked: bool,
+) -> None:
     """Draw the verdict, the matrices and the map."""
     answer = answers.ask(spec, height=560)
     area_answer = answers.ask(area_spec, height=560) if area_spec is not None and answer is not None else None
@@ -63,7 +78,8 @@ def show(spec: RdmSpec, area_spec: AreaRdmSpec | None, order: figure.Order, rank
         return
     st.markdown(f"**{plain(figure.verdict(answer, area_answer))}**")
     answers.cautions(answer, area_answer)
-    matrices = figure.matrices(answer, area_answer, order=order, ranked=ranked)
+    simple = answers.ask(simple_spec, height=560) if simple_spec is not None else None
+    matrices = figure.matrices(answer, area_answer, order=order, ranked=ranked, simple_ds=simple)
     pictures = choices.pictures(spec.stimuli)
     together, flat = st.tabs(["Matrices", "Map"], key="view", on_change="rerun", bind="query-params")
     if together.open:
@@ -119,6 +135,6 @@ def draw_map(spec: MapSpec, heading: str, rdms: choices.Answer, pictures: choice
     panel.footer(answer, spec, lambda: figure.map_chart(answer, small), name=f"map-{heading.lower()}")
 
 
-question, areas_question, chosen_order, as_ranks = choose()
+question, areas_question, simple_question, chosen_order, as_ranks = choose()
 if question is not None:
-    show(question, areas_question, chosen_order, as_ranks)
+    show(question, areas_question, simple_question, chosen_order, as_ranks)

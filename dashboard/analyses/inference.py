@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from dashboard import recordings
-from dashboard.analyses.brain import network_rdms
+from dashboard.analyses import compared
 from dashboard.compute import compute
 from dashboard.errors import InputError, caution, collect_cautions
 from dashboard.methods import inference, rsa
@@ -25,7 +24,7 @@ class Models:
     Attributes
     ----------
     names, sources : tuple of str (n_models,)
-        Unique names; "first" or "second" network.
+        Unique names; "first" or "second" network, or "control".
     rdms : np.ndarray (n_models, n_pairs)
     title, second_title : str
         What the networks are called; "" without a second one.
@@ -58,8 +57,8 @@ def tests(spec: InferenceSpec) -> xr.Dataset:
     with part(0.0, 0.02):
         areas = compute(AreaRdmSpec(recording=spec.recording, areas=spec.areas, metric=spec.metric))
     with part(0.02, 0.6):
-        models = layer_models(spec, areas)
-    present = [rdms[~np.isnan(rdms).all(axis=1)] for rdms in areas.rdm.values]
+        models = tested_models(spec, areas)
+    present = compared.subjects_of(areas)
     with part(0.6, 0.9):
         found = [_one_area(models.rdms, rdms, spec, areas, k) for k, rdms in enumerate(present)]
     with part(0.9, 1.0):
@@ -84,27 +83,30 @@ def _check(spec: InferenceSpec) -> None:
         )
 
 
-def layer_models(spec: InferenceSpec, areas: xr.Dataset) -> Models:
-    """Return the RDMs of the layers of one network or two."""
+def tested_models(spec: InferenceSpec, areas: xr.Dataset) -> Models:
+    """Return the RDMs of the layers of one network or two, and of simple models as controls."""
     asked = [(spec.network, spec.layers, "first")]
     asked += [(spec.second, spec.second_layers, "second")] if spec.second else []
     names: list[str] = []
     sources: list[str] = []
     rdms, titles, device = [], {"first": "", "second": ""}, "cpu"
     for number, (network, layers, source) in enumerate(asked):
-        with part(number / len(asked), (number + 1) / len(asked)):
-            answer = compute(network_rdms(spec, network, layers))
-        pairs = recordings.matching_pairs(list(answer.stimulus.values), list(areas.stimulus.values))
+        with part(0.9 * number / len(asked), 0.9 * (number + 1) / len(asked)):
+            found, values, answer = compared.layers(spec, areas, network, layers)
         titles[source] = str(answer.attrs["network_title"])
         device = str(answer.attrs.get("device", device))
-        found = [str(name) for name in answer.layer.values]
         tail = f" ({titles[source]})" if source == "second" else ""
         found = [f"{name}{tail}" for name in found]
         if set(found) & set(names):  # the same network under the same title, say with other weights
             found = [f"{name} 2" for name in found]
         names += found
         sources += [source] * len(found)
-        rdms.append(answer.rdm.values[:, pairs])
+        rdms.append(values)
+    with part(0.9, 1.0):
+        found, values = compared.simple(spec.recording, areas, spec.controls)
+    names += [f"{name} (control)" if name in names else name for name in found]
+    sources += ["control"] * len(found)
+    rdms.append(values)
     return Models(
         tuple(names), tuple(sources), np.concatenate(rdms), titles["first"], titles["second"], device
     )

@@ -50,6 +50,10 @@ def _rdm_table(ds: xr.Dataset) -> pd.DataFrame:
     return _pairs(ds, "rdm", ("layer",))
 
 
+def _model_table(ds: xr.Dataset) -> pd.DataFrame:
+    return _pairs(ds, "rdm", ("model",))
+
+
 def _area_table(ds: xr.Dataset) -> pd.DataFrame:
     table = _pairs(ds, "rdm", ("area", "subject"))
     return table[table["dissimilarity"].notna()].reset_index(drop=True)
@@ -105,6 +109,9 @@ TABLES: dict[str, Callable[[xr.Dataset], pd.DataFrame]] = {
     "attention": _table_of("attention", "table"),
     "brain": _table_of("brain", "score_table"),
     "inference": _table_of("inference", "table"),
+    "model-rdm": _model_table,
+    "partition": _table_of("partition", "table"),
+    "influence": _table_of("influence", "table"),
     "rdm": _rdm_table,
     "area-rdm": _area_table,
     "map": _map_table,
@@ -241,6 +248,9 @@ FIGURES: dict[str, Callable[[xr.Dataset, int], Any]] = {
     "attention": _figure_of("attention", "main_chart"),
     "brain": _profile,
     "inference": _figure_of("inference", "main_chart"),
+    "model-rdm": _area_matrices,
+    "partition": _figure_of("partition", "main_chart"),
+    "influence": _figure_of("influence", "main_chart"),
     "rdm": _layer_matrices,
     "area-rdm": _area_matrices,
     "map": _maps,

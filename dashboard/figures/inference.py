@@ -268,7 +268,7 @@ def score_chart(
         title=alt.TitleParams(_title(ds, area), color=theme.colour("brain", dark)),
         description=verdict(ds, area),
     )
-    return theme.style(chart, dark)
+    return theme.style(theme.across(chart, width), dark)
 
 
 def _title(ds: xr.Dataset, area: str) -> str:
@@ -335,7 +335,7 @@ def pair_chart(
         title=f"Differences between models, {area}",
         description=pair_words(ds, area),
     )
-    return theme.style(chart, dark)
+    return theme.style(theme.across(chart, width), dark)
 
 
 def pair_words(ds: xr.Dataset, area: str) -> str:

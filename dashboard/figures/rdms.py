@@ -42,7 +42,7 @@ class Matrix:
         Ends of the colour scale.
     unit : str
         What the values are, such as ``"1 − Pearson r"``.
-    role : {"network", "brain"}
+    role : {"network", "brain", "control"}
         Where the matrix comes from.
     words : str
         What the matrix shows, where it is no matrix of dissimilarities.
@@ -55,7 +55,7 @@ class Matrix:
     lo: float
     hi: float
     unit: str
-    role: Literal["network", "brain"]
+    role: Literal["network", "brain", "control"]
     words: str = ""
 
 
@@ -67,8 +67,9 @@ def matrices(
     area_ds: xr.Dataset | None = None,
     order: Order = "category",
     ranked: bool = False,
+    simple_ds: xr.Dataset | None = None,
 ) -> list[Matrix]:
-    """Return one matrix per layer, then one per area, all in the same order of stimuli.
+    """Return one matrix per layer, per area and per simple model, all in the same order of stimuli.
 
     Panels with the same unit share one colour scale that contains zero; so do all panels when ranked. Whether
     there is more than one scale, `scale_note` says.
@@ -84,6 +85,8 @@ def matrices(
         (Z. Bar-Joseph et al., 2001) on the mean of all panels' ranks; or as the first answer has them.
     ranked : bool
         Replace values by their average ranks, scaled to 0 to 1 in every panel.
+    simple_ds : xr.Dataset or None
+        Answer of kind model-rdm: one matrix per simple model, after all others.
 
     Raises
     ------
@@ -92,7 +95,7 @@ def matrices(
     """
     if order not in get_args(Order):
         raise unknown("order", order, get_args(Order))
-    sources = [ds for ds in (rdm_ds, area_ds) if ds is not None]
+    sources = [ds for ds in (rdm_ds, area_ds, simple_ds) if ds is not None]
     if not sources:
         message = "There is no matrix to draw."
         raise InputError(message, "Choose at least one layer or area.")
@@ -111,15 +114,19 @@ def matrices(
 def _panels(ds: xr.Dataset, labels: Sequence[str]) -> list[Matrix]:
     rows = _rows_of(answers.names(ds, "stimulus"), labels)
     network = answers.kind(ds) == "rdm"
-    dim: str = "layer" if network else "area"
+    simple = "model" in ds["rdm"].dims
+    dim: str = "layer" if network else "model" if simple else "area"
     condensed = ds["rdm"] if network or "mean_rdm" not in ds else ds["mean_rdm"]
     if "subject" in condensed.dims:
         condensed = condensed.mean("subject", skipna=True)
     found = []
     for name, values in zip(answers.names(ds, dim), condensed.transpose(dim, "pair").to_numpy(), strict=True):
         square = squared(values, len(rows))[np.ix_(rows, rows)]
-        role: Literal["network", "brain"] = "network" if network else "brain"
-        found.append(Matrix(name, square, (), (), 0.0, 1.0, answers.unit(ds), role))
+        role: Literal["network", "brain", "control"] = (
+            "network" if network else "control" if simple else "brain"
+        )
+        unit = str(ds["unit"].sel(model=name).item()) if simple else answers.unit(ds)
+        found.append(Matrix(name, square, (), (), 0.0, 1.0, unit, role))
     return found
 
 

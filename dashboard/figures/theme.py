@@ -206,6 +206,15 @@ def _config(dark: bool, background: str, font: str) -> dict[str, Any]:
     }
 
 
+def across(chart: Any, width: int | str) -> Any:
+    """Let a chart that is as wide as its place keep its height, however long the labels of its axes are."""
+    import altair as alt
+
+    if width != "container":
+        return chart
+    return chart.properties(autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
+
+
 def joined(concat: Callable[..., Any], *charts: Any, **options: Any) -> Any:
     """Concatenate charts that share one selection, which is what altair warns of."""
     with warnings.catch_warnings():

@@ -253,8 +253,8 @@ class BootstrapResult:
 
     def _test(self, mean: float, contrast: np.ndarray) -> Difference:
         sem = float(np.sqrt(self._variance(contrast)))
-        half = _t_quantile(self.dof) * sem
-        p = np.minimum(1.0, 2 * _p_above(abs(mean), sem, self.dof))  # NaN stays NaN
+        half = t_quantile(self.dof) * sem
+        p = np.minimum(1.0, 2 * p_above(abs(mean), sem, self.dof))  # NaN stays NaN
         return Difference(mean, sem, (mean - half, mean + half), float(p))
 
     def _variance(self, contrast: np.ndarray) -> float:
@@ -262,7 +262,7 @@ class BootstrapResult:
 
 
 @dataclass(frozen=True)
-class _Plan:
+class Plan:
     """Checked input of a bootstrap: kept pairs of models and subjects, and how often what is drawn."""
 
     models: np.ndarray
@@ -328,7 +328,7 @@ def bootstrap(
     InputError
         As `similarity`; also fewer than 2 samples, or draws that do not fit.
     """
-    plan = _plan(model_rdms, subject_rdms, measure, resample, (n, seed, draws), digits, undefined, ceiling)
+    plan = planned(model_rdms, subject_rdms, measure, resample, (n, seed, draws), digits, undefined, ceiling)
     similar = compare(plan.models, plan.subjects, measure, plan.keep, digits)
     similar = _defined(similar, undefined, measure)
     observed = _observed_ceiling(plan)
@@ -337,7 +337,7 @@ def bootstrap(
     return _result(plan, similar, observed, runs, bounds)
 
 
-def _observed_ceiling(plan: _Plan) -> tuple[float, float]:
+def _observed_ceiling(plan: Plan) -> tuple[float, float]:
     if len(plan.subjects) < 2:
         _tell_no_ceiling()
         return np.nan, np.nan
@@ -346,17 +346,17 @@ def _observed_ceiling(plan: _Plan) -> tuple[float, float]:
     return float(fill[0].mean()), float(fill[1].mean())
 
 
-def _plan(
+def planned(
     model_rdms: Any,
     subject_rdms: Any,
     measure: str,
     resample: str,
     drawing: tuple[int, int, tuple[Any, Any] | None],
-    digits: int | None,
-    undefined: float,
-    ceiling: bool,
-) -> _Plan:
-    """Check the input and draw."""
+    digits: int | None = RANK_DIGITS,
+    undefined: float = np.nan,
+    ceiling: bool = False,
+) -> Plan:
+    """Check the input and draw; ``drawing`` is number, seed and given draws as in `bootstrap`."""
     lookup(measure)
     if resample not in RESAMPLES:
         raise errors.unknown("resampling", resample, RESAMPLES)
@@ -371,7 +371,7 @@ def _plan(
     sizes = n_stimuli(models.shape[1]), len(subjects)
     stimuli, people = _counts(drawing, resample, sizes)
     models, subjects = models[:, keep], subjects[:, keep]
-    return _Plan(models, subjects, keep, measure, resample, stimuli, people, digits, undefined, ceiling)
+    return Plan(models, subjects, keep, measure, resample, stimuli, people, digits, undefined, ceiling)
 
 
 def _counts(
@@ -414,7 +414,7 @@ def _multiplicity(draws: Any, size: int, what: str) -> np.ndarray:
 # --- samples ----------------------------------------------------------------------------------------------
 
 
-def _run(plan: _Plan, report: Callable[[float], None] | None) -> tuple[np.ndarray, np.ndarray]:
+def _run(plan: Plan, report: Callable[[float], None] | None) -> tuple[np.ndarray, np.ndarray]:
     """Evaluate all samples: scores (runs, n, n_models) and ceilings (runs, n, 2).
 
     One run; for "dual" three from the same draws: both factors, subjects only, stimuli only.
@@ -457,7 +457,7 @@ def _chunks(
 
 
 def _subject_run(
-    engine: Kernel, plan: _Plan, report: Callable[[float], None] | None, share: tuple[float, float]
+    engine: Kernel, plan: Plan, report: Callable[[float], None] | None, share: tuple[float, float]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Resample subjects only: one sample of stimuli serves all, equal sets of subjects are computed once."""
     assert plan.people is not None
@@ -470,7 +470,7 @@ def _subject_run(
 
 
 def _evaluate(
-    engine: Kernel, sample: Sample, people: np.ndarray, plan: _Plan
+    engine: Kernel, sample: Sample, people: np.ndarray, plan: Plan
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scores (B, M) and ceilings (B, 2): over drawn subjects with copies, and over distinct subjects."""
     filled = np.where(np.isnan(sample.similarity), plan.undefined, sample.similarity)
@@ -491,11 +491,68 @@ def _evaluate(
     return scores, ceilings
 
 
+def resampled(
+    plan: Plan,
+    targets: np.ndarray,
+    statistic: Callable[[np.ndarray], np.ndarray],
+    observed: np.ndarray,
+    report: Callable[[float], None] | None = None,
+) -> np.ndarray:
+    """Return a statistic of similarities in every sample, mean over the drawn subjects.
+
+    Parameters
+    ----------
+    plan : Plan
+    targets : ndarray (n_targets, n_kept)
+        RDMs that the models are compared with in every sample.
+    statistic : callable
+        Takes similarities (B, n_models, n_targets), gives values (B, n_values, n_subjects).
+    observed : ndarray (n_values, n_subjects)
+        The statistic on all stimuli.
+
+    Returns
+    -------
+    ndarray (runs, n, n_values)
+        One run; for "dual" both factors, subjects only, stimuli only. NaN where undefined.
+    """
+    from dashboard.methods.resampling import kernel
+
+    n_runs = 3 if plan.resample == "dual" else 1
+    runs = np.full((n_runs, plan.n, len(observed)), np.nan)
+    if plan.people is not None:
+        drawn = plan.people / plan.people.sum(1, keepdims=True)
+        if plan.stimuli is None or n_runs == 3:
+            runs[1 if n_runs == 3 else 0] = drawn @ observed.T
+    if plan.stimuli is None:
+        return runs
+    engine = kernel(plan.models, targets, plan.keep, plan.measure, plan.digits)
+    for part in _chunks(plan.n, engine.chunk, report, (0.0, 1.0)):
+        values = statistic(engine.sample(plan.stimuli[part]).similarity)
+        everyone = values.mean(2)
+        runs[0, part] = everyone if plan.people is None else np.einsum("bcs,bs->bc", values, drawn[part])
+        if n_runs == 3:
+            runs[2, part] = everyone
+    runs[:, (plan.stimuli > 0).sum(1) < MINIMUM_DISTINCT] = np.nan
+    return runs
+
+
+def errors_of(runs: np.ndarray, plan: Plan) -> tuple[np.ndarray, int]:
+    """Return corrected standard errors (n_values,) of `resampled` values, and the degrees of freedom."""
+    n_stim, n_subj = n_stimuli(len(plan.keep)), len(plan.subjects)
+    dof = {"stimuli": n_stim, "subjects": n_subj}.get(plan.resample, min(n_stim, n_subj)) - 1
+    covariances, _ = _covariances(runs, runs.shape[2])
+    variances = [
+        _variance(covariances, _unit(runs.shape[2], k), plan.resample, n_stim, n_subj)
+        for k in range(runs.shape[2])
+    ]
+    return np.sqrt(variances), dof
+
+
 # --- inference --------------------------------------------------------------------------------------------
 
 
 def _result(
-    plan: _Plan, similar: np.ndarray, observed: tuple[float, float], runs: np.ndarray, bounds: np.ndarray
+    plan: Plan, similar: np.ndarray, observed: tuple[float, float], runs: np.ndarray, bounds: np.ndarray
 ) -> BootstrapResult:
     """Turn samples into standard errors, intervals and p values."""
     n_stim, n_subj = n_stimuli(len(plan.keep)), len(plan.subjects)
@@ -507,7 +564,7 @@ def _result(
         for k in range(len(score))
     ]
     sem = np.sqrt(variances)
-    half = _t_quantile(dof) * sem
+    half = t_quantile(dof) * sem
     return BootstrapResult(
         measure=plan.measure,
         resample=plan.resample,
@@ -519,7 +576,7 @@ def _result(
         covariances=covariances,
         sem=sem,
         ci=np.stack([score - half, score + half], 1),
-        p_zero=np.array([_p_above(a, b, dof) for a, b in zip(score, sem, strict=True)]),
+        p_zero=np.array([p_above(a, b, dof) for a, b in zip(score, sem, strict=True)]),
         dof=dof,
         n_stimuli=n_stim,
         n_subjects=n_subj,
@@ -572,13 +629,14 @@ def _unit(size: int, k: int) -> np.ndarray:
     return found
 
 
-def _t_quantile(dof: int) -> float:
+def t_quantile(dof: int) -> float:
+    """Return the 97.5 % quantile of Student's t."""
     from scipy.special import stdtrit
 
     return float(stdtrit(dof, CONFIDENCE))
 
 
-def _p_above(mean: float, sem: float, dof: int) -> float:
+def p_above(mean: float, sem: float, dof: int) -> float:
     """One-sided p of a mean above 0 by Student's t."""
     from scipy.special import stdtr
 
@@ -592,7 +650,7 @@ def _p_above(mean: float, sem: float, dof: int) -> float:
 # --- cautions ---------------------------------------------------------------------------------------------
 
 
-def _tell(plan: _Plan, score: np.ndarray) -> None:
+def _tell(plan: Plan, score: np.ndarray) -> None:
     """Say in words what weakens the answer."""
     entry, n_stim, n_subj = MEASURES[plan.measure], n_stimuli(len(plan.keep)), len(plan.subjects)
     if n_stim < FEW_STIMULI:
@@ -623,13 +681,13 @@ def _tell(plan: _Plan, score: np.ndarray) -> None:
         )
 
 
-def _tied_models(plan: _Plan) -> int:
+def _tied_models(plan: Plan) -> int:
     rounded = significant(plan.models, plan.digits)
     shares = [1 - len(np.unique(row)) / len(row) for row in rounded]
     return sum(share > TIED_SHARE for share in shares)
 
 
-def _tell_saturated(plan: _Plan) -> None:
+def _tell_saturated(plan: Plan) -> None:
     """Compare subjects with a model that tells no stimuli apart from any other."""
     blank = np.ones((1, plan.models.shape[1]))
     flat = float(np.nanmean(compare(blank, plan.subjects, plan.measure, plan.keep, plan.digits)))

@@ -11,7 +11,7 @@ import xarray as xr
 
 from dashboard import networks
 from dashboard.errors import HomologError
-from dashboard.specs import NetworkSpec, RecordingSpec, Spec, StimuliSpec
+from dashboard.specs import ModelRdmSpec, NetworkSpec, RecordingSpec, Spec, StimuliSpec
 from dashboard.ui import answers
 
 S = TypeVar("S", bound=Spec)
@@ -102,6 +102,46 @@ def layers(facts: xr.Dataset | None) -> tuple[str, ...]:
         placeholder="About eight, spread over depth",
         help="Layers in the order in which data pass through. Empty: a sensible selection. "
         "Patterns such as features.* and the word all work too.",
+    )
+    return tuple(part for text in chosen for part in str(text).split(",") if part)
+
+
+def simple_models(
+    stimuli: str,
+    recording: str,
+    key: str,
+    label: str,
+    help: str,
+    *,
+    layers: Sequence[str] = (),
+    default: Sequence[str] = (),
+    most: int | None = None,
+) -> tuple[str, ...]:
+    """Choose simple models that fit the stimuli, and layers where some are given.
+
+    Parameters
+    ----------
+    stimuli, recording : str
+        References; the recording may be "".
+    key, label, help : str
+    layers : sequence of str
+        Further options, before the models.
+    default : sequence of str
+    most : int, optional
+        How many may be chosen.
+    """
+    fits = answers.peek(ModelRdmSpec(stimuli=stimuli, recording=recording))
+    simple = [str(name) for name in fits.model.values] if fits is not None else []
+    chosen = st.multiselect(
+        label,
+        list(dict.fromkeys([*layers, *simple, *default])),
+        default=list(default),
+        key=key,
+        bind="query-params",
+        accept_new_options=True,
+        max_selections=most,
+        help=help,
+        width=320,
     )
     return tuple(part for text in chosen for part in str(text).split(",") if part)
 

@@ -141,3 +141,19 @@ def test_brain_page_tests_layers_in_its_tab():
     assert "noise ceiling (p" in said
     assert "corrected for the false discovery rate" in said
     assert "shuffles" in said or "shuffled" in said
+
+
+@pytest.mark.parametrize(
+    ("part", "sentence"),
+    [("Unique and shared", "of the variance of simulated V1"), ("Stimuli", "adds most to the similarity")],
+)
+def test_brain_page_splits_variance_and_shows_stimuli(part, sentence):
+    app = opened("brain.py", bootstrap="60", part=part, network="bundled:tilt_cnn", models="pool,pixels")
+    assert not app.exception
+    assert sentence in words(app)
+
+
+def test_rdms_page_sets_simple_models_beside_layers():
+    app = opened("rdms.py", network="bundled:tilt_cnn", controls="pixels,gist")
+    assert not app.exception
+    assert not app.error

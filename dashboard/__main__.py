@@ -94,7 +94,7 @@ ANSWER_VERBS = {
     "attention": ("attention", "where the heads of a transformer look in one picture or text"),
     "brain": ("brain", "similarity of each layer with each brain area"),
     "inference": ("inference", "tests of layers against zero, the noise ceiling and each other"),
-    "partition": ("partition", "what a few models explain of each area alone, and what they share"),
+    "rdm-partition": ("rdm-partition", "what a few models explain of each area alone, and what they share"),
     "influence": ("influence", "which stimuli carry the similarity of a layer with an area"),
     "attribute": ("attribution", "which parts of stimuli raise or lower a score of the network"),
     "attribute-set": ("attribution-set", "what matters to a network over a whole set of stimuli"),

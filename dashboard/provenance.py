@@ -39,7 +39,7 @@ VERBS = {
     "rdm": "rdm",
     "brain": "brain",
     "inference": "inference",
-    "partition": "partition",
+    "rdm-partition": "rdm-partition",
     "influence": "influence",
     "attribution": "attribute",
     "attribution-set": "attribute-set",
@@ -67,7 +67,7 @@ LABELS = {
     "brain": "Similarity with the brain",
     "inference": "Tests of layers",
     "model-rdm": "Simple models",
-    "partition": "Variance split",
+    "rdm-partition": "Variance of RDMs",
     "influence": "Influence of stimuli",
     "predictions": "Predictions",
     "training": "Training",
@@ -341,7 +341,7 @@ def _inference_text(spec: Any) -> str:
     )
 
 
-def _partition_text(spec: Any) -> str:
+def _rdm_partition_text(spec: Any) -> str:
     ranks = "ranks of the dissimilarities" if spec.measure == "spearman" else "dissimilarities"
     return (
         f"The matrices of each subject for {_areas(spec)} of {shown(spec.recording)} were regressed on those "
@@ -493,7 +493,7 @@ METHODS: dict[str, Callable[[Any], str]] = {
     "area-rdm": _area_rdm_text,
     "brain": _brain_text,
     "inference": _inference_text,
-    "partition": _partition_text,
+    "rdm-partition": _rdm_partition_text,
     "influence": _influence_text,
 }
 """Kind of spec -> its text for a methods section."""

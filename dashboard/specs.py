@@ -394,13 +394,13 @@ class ModelRdmSpec(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PartitionSpec(Spec):
+class RdmPartitionSpec(Spec):
     """What does each of a few models explain of an area alone, and what do they share?
 
     `models` are layers of the network, or simple models such as "category", "pixels" or "factor:orientation".
     """
 
-    kind: ClassVar[str] = "partition"
+    kind: ClassVar[str] = "rdm-partition"
     network: str = _source("network")
     recording: str = _source("recording")
     models: tuple[str, ...] = ()

@@ -66,7 +66,9 @@ ANALYSES: dict[str, Analysis] = {
     "brain": Analysis("brain", "compare", 2, lane="long", builds_on=("rdm", "area-rdm")),
     "inference": Analysis("inference", "tests", 1, lane="long", builds_on=("rdm", "area-rdm", "model-rdm")),
     "model-rdm": Analysis("model_rdms", "models", 1),
-    "partition": Analysis("partition", "parts", 1, lane="long", builds_on=("rdm", "area-rdm", "model-rdm")),
+    "rdm-partition": Analysis(
+        "partition", "parts", 1, lane="long", builds_on=("rdm", "area-rdm", "model-rdm")
+    ),
     "influence": Analysis("influence", "influence", 1, lane="long", builds_on=("rdm", "area-rdm")),
     "predictions": Analysis("predictions", "predictions", 2, lane="long"),
     "training": Analysis("network", "training", 1),

@@ -10,10 +10,10 @@ from dashboard.compute import compute
 from dashboard.errors import InputError, caution, collect_cautions
 from dashboard.methods import partition, rsa
 from dashboard.progress import part, report
-from dashboard.specs import AreaRdmSpec, PartitionSpec
+from dashboard.specs import AreaRdmSpec, RdmPartitionSpec
 
 
-def parts(spec: PartitionSpec) -> xr.Dataset:
+def parts(spec: RdmPartitionSpec) -> xr.Dataset:
     """Split the variance of the areas' RDMs between layers and simple models.
 
     Returns
@@ -52,7 +52,7 @@ def parts(spec: PartitionSpec) -> xr.Dataset:
     return _labelled(spec, areas, names, found, title, device)
 
 
-def _models(spec: PartitionSpec, areas: xr.Dataset) -> tuple[list[str], np.ndarray, str, str]:
+def _models(spec: RdmPartitionSpec, areas: xr.Dataset) -> tuple[list[str], np.ndarray, str, str]:
     """Return names and RDMs in the order asked for, the network's title and the device."""
     chosen = [name for name in spec.models if not compared.is_simple(name)]
     found: dict[str, np.ndarray] = {}
@@ -70,7 +70,7 @@ def _models(spec: PartitionSpec, areas: xr.Dataset) -> tuple[list[str], np.ndarr
 
 
 def _labelled(
-    spec: PartitionSpec,
+    spec: RdmPartitionSpec,
     areas: xr.Dataset,
     names: list[str],
     found: list[partition.Partition],

@@ -123,7 +123,7 @@ ALTERNATIVES: dict[str, Callable[[xr.Dataset], str]] = {
     "brain": _brain,
     "inference": inference.words,
     "model-rdm": lambda ds: " ".join(rdms.matrix_alt(p) for p in rdms.matrices(None, ds, order="given")),
-    "partition": partition.words,
+    "rdm-partition": partition.words,
     "influence": influence.words,
     "rdm": _rdm,
     "area-rdm": lambda ds: " ".join(rdms.matrix_alt(p) for p in rdms.matrices(None, ds, order="given")),

@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard import provenance
 from dashboard.figures import partition as figure
-from dashboard.specs import BrainSpec, PartitionSpec
+from dashboard.specs import BrainSpec, RdmPartitionSpec
 from dashboard.ui import answers, charts, choices, panel
 from dashboard.ui.text import plain
 
@@ -27,7 +27,7 @@ def draw(question: BrainSpec, area: str, layers: list[str], best: str) -> None:
         st.info("Choose two to four models, such as a layer and the pixels.", icon=":material/info:")
         return
     spec = choices.build(
-        PartitionSpec,
+        RdmPartitionSpec,
         network=question.network,
         recording=question.recording,
         models=names,

@@ -25,7 +25,7 @@ def _home(tmp_path_factory):
 @pytest.fixture(scope="module")
 def split():
     return compute.compute(
-        specs.PartitionSpec(**COMMON, models=("pool", "factor:tilt"), bootstrap=40, measure="pearson")
+        specs.RdmPartitionSpec(**COMMON, models=("pool", "factor:tilt"), bootstrap=40, measure="pearson")
     )
 
 
@@ -70,9 +70,9 @@ def test_parts_add_up_and_are_said(split):
 
 def test_what_cannot_be_split_is_refused():
     with pytest.raises(InputError, match="not 1"):
-        compute.compute(specs.PartitionSpec(**COMMON, models=("pool",)))
+        compute.compute(specs.RdmPartitionSpec(**COMMON, models=("pool",)))
     with pytest.raises(InputError, match="are 3 layers"):
-        compute.compute(specs.PartitionSpec(**COMMON, models=("relu*", "pool")))
+        compute.compute(specs.RdmPartitionSpec(**COMMON, models=("relu*", "pool")))
 
 
 def test_influence_is_of_the_best_layer_and_drawn(influenced):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from dashboard.errors import InputError
+from dashboard.errors import InputError, unknown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import xarray as xr
 
 _VARIABLE_OF_KIND = {
@@ -83,3 +85,54 @@ def unit(ds: xr.Dataset, variable: str = "rdm") -> str:
         ds[variable].attrs.get("units") or ds.attrs.get("units") or ds.attrs.get("metric") or "dissimilarity"
     )
     return str(found)
+
+
+def place(ds: xr.Dataset, stimulus: str) -> int:
+    """Return the position of a stimulus among those of an answer.
+
+    Raises
+    ------
+    InputError
+        When the answer has no such stimulus.
+    """
+    known = names(ds, "stimulus")
+    if stimulus not in known:
+        raise unknown("stimulus", stimulus, known)
+    return known.index(stimulus)
+
+
+def beside_twin(
+    ds: xr.Dataset,
+    twin: xr.Dataset,
+    name: str,
+    write: Callable[[float], str],
+    *,
+    start: str = "",
+    low_is_good: bool = False,
+) -> str:
+    """Compare a mean and its interval with the untrained twin's, stimuli being the same.
+
+    Parameters
+    ----------
+    ds, twin : xr.Dataset
+        Their attributes hold ``name``, ``name_low`` and ``name_high``.
+    name : str
+        Such as ``accuracy``.
+    write : callable
+        Writes a value with its unit.
+    start : str
+        What the sentence opens with, such as ``Mean error: ``.
+    low_is_good : bool
+        Whether a small value is a good one.
+    """
+    values = [[float(d.attrs[f"{name}{end}"]) for end in ("", "_low", "_high")] for d in (ds, twin)]
+    told = [f"{write(mean)} ({write(low)} to {write(high)})" for mean, low, high in values]
+    (_, low, high), (_, twin_low, twin_high) = values
+    apart = high < twin_low if low_is_good else low > twin_high
+    end = "Training made the difference." if apart else "The intervals overlap: training shows no clear gain."
+    opening = f"{start}trained" if start else "Trained"
+    return f"{opening} {told[0]}, untrained twin {told[1]}. {end}"
+
+
+UNJUDGED = "How good either is cannot be told, so training cannot be judged from these stimuli."
+"""Stands where a network and its untrained twin cannot be compared."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dashboard.errors import unknown
 from dashboard.figures import answers, theme
 from dashboard.figures.rdms import Matrix
 
@@ -112,7 +111,7 @@ def confusion_words(ds: xr.Dataset) -> str:
 
 def words_about(ds: xr.Dataset, stimulus: str) -> str:
     """Say what the network takes one stimulus for, how sure it is, and whether it is right."""
-    k = _row(ds, stimulus)
+    k = answers.place(ds, stimulus)
     names = classes(ds)
     said, sure = int(ds["top_class"].to_numpy()[k, 0]), float(ds["top_probability"].to_numpy()[k, 0])
     truth = int(ds["true_class"].to_numpy()[k])
@@ -132,25 +131,11 @@ def _probability(p: float) -> str:
     return "above 0.999" if 0.9995 <= p < 1 else f"{p:.3f}"
 
 
-def _row(ds: xr.Dataset, stimulus: str) -> int:
-    names = answers.names(ds, "stimulus")
-    if stimulus not in names:
-        raise unknown("stimulus", stimulus, names)
-    return names.index(stimulus)
-
-
 def twin_words(ds: xr.Dataset, twin: xr.Dataset) -> str:
     """Compare the accuracy with the untrained twin's, pictures being the same."""
     if not (labelled(ds) and labelled(twin)):
-        return "How good either is cannot be told, so training cannot be judged from these stimuli."
-    both = [
-        f"{_percent(float(d.attrs['accuracy']))} "
-        f"({_percent(float(d.attrs['accuracy_low']))} to {_percent(float(d.attrs['accuracy_high']))})"
-        for d in (ds, twin)
-    ]
-    apart = float(ds.attrs["accuracy_low"]) > float(twin.attrs["accuracy_high"])
-    end = "Training made the difference." if apart else "The intervals overlap: training shows no clear gain."
-    return f"Trained {both[0]}, untrained twin {both[1]}. {end}"
+        return answers.UNJUDGED
+    return answers.beside_twin(ds, twin, "accuracy", _percent)
 
 
 def alt(ds: xr.Dataset) -> str:
@@ -318,7 +303,7 @@ def top_chart(
 
 
 def _top_rows(ds: xr.Dataset, stimulus: str, who: str) -> list[dict[str, Any]]:
-    k = _row(ds, stimulus)
+    k = answers.place(ds, stimulus)
     names, truth = classes(ds), int(ds["true_class"].to_numpy()[k])
     found = zip(ds["top_class"].to_numpy()[k], ds["top_probability"].to_numpy()[k], strict=True)
     return [

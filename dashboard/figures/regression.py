@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dashboard.errors import unknown
 from dashboard.figures import answers, theme
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def error_words(ds: xr.Dataset) -> str:
 
 def words_about(ds: xr.Dataset, stimulus: str) -> str:
     """Say which orientation the network reads out of one stimulus, and how far off it is."""
-    k = row(ds, stimulus)
+    k = answers.place(ds, stimulus)
     said, true, error = (float(ds[name].to_numpy()[k]) for name in ("predicted", "true", "error"))
     text = f"{said:.1f}°"
     if not np.isfinite(true):
@@ -71,32 +70,11 @@ def words_about(ds: xr.Dataset, stimulus: str) -> str:
     return f"{text}, true {true:.1f}°: off by {abs(error):.1f}° {side}."
 
 
-def row(ds: xr.Dataset, stimulus: str) -> int:
-    """Return the position of a stimulus.
-
-    Raises
-    ------
-    InputError
-        When the answer has no such stimulus.
-    """
-    names = answers.names(ds, "stimulus")
-    if stimulus not in names:
-        raise unknown("stimulus", stimulus, names)
-    return names.index(stimulus)
-
-
 def twin_words(ds: xr.Dataset, twin: xr.Dataset) -> str:
     """Compare the mean error with the untrained twin's, stimuli being the same."""
     if not (labelled(ds) and labelled(twin)):
-        return "How good either is cannot be told, so training cannot be judged from these stimuli."
-    both = [
-        f"{_degrees(float(d.attrs['mean_error']))} "
-        f"({_degrees(float(d.attrs['mean_error_low']))} to {_degrees(float(d.attrs['mean_error_high']))})"
-        for d in (ds, twin)
-    ]
-    apart = float(ds.attrs["mean_error_high"]) < float(twin.attrs["mean_error_low"])
-    end = "Training made the difference." if apart else "The intervals overlap: training shows no clear gain."
-    return f"Mean error: trained {both[0]}, untrained twin {both[1]}. {end}"
+        return answers.UNJUDGED
+    return answers.beside_twin(ds, twin, "mean_error", _degrees, start="Mean error: ", low_is_good=True)
 
 
 def alt(ds: xr.Dataset) -> str:

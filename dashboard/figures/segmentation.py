@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dashboard.errors import unknown
 from dashboard.figures import answers, raster, theme
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ def iou_words(ds: xr.Dataset) -> str:
 
 def words_about(ds: xr.Dataset, stimulus: str) -> str:
     """Say how much of one picture the network gives to the object, and how well that fits."""
-    k = row(ds, stimulus)
+    k = answers.place(ds, stimulus)
     said = 100 * float(ds["predicted_share"].to_numpy()[k])
     text = f"{said:.1f} % of the pixels are called object"
     if not labelled(ds):
@@ -66,32 +65,11 @@ def words_about(ds: xr.Dataset, stimulus: str) -> str:
     return f"{text}, {true:.1f} % are: intersection over union {iou:.3f}."
 
 
-def row(ds: xr.Dataset, stimulus: str) -> int:
-    """Return the position of a stimulus.
-
-    Raises
-    ------
-    InputError
-        When the answer has no such stimulus.
-    """
-    names = answers.names(ds, "stimulus")
-    if stimulus not in names:
-        raise unknown("stimulus", stimulus, names)
-    return names.index(stimulus)
-
-
 def twin_words(ds: xr.Dataset, twin: xr.Dataset) -> str:
     """Compare the mean overlap with the untrained twin's, pictures being the same."""
     if not (labelled(ds) and labelled(twin)):
-        return "How good either is cannot be told, so training cannot be judged from these stimuli."
-    both = [
-        f"{float(d.attrs['mean_iou']):.3f} "
-        f"({float(d.attrs['mean_iou_low']):.3f} to {float(d.attrs['mean_iou_high']):.3f})"
-        for d in (ds, twin)
-    ]
-    apart = float(ds.attrs["mean_iou_low"]) > float(twin.attrs["mean_iou_high"])
-    end = "Training made the difference." if apart else "The intervals overlap: training shows no clear gain."
-    return f"Mean IoU: trained {both[0]}, untrained twin {both[1]}. {end}"
+        return answers.UNJUDGED
+    return answers.beside_twin(ds, twin, "mean_iou", "{:.3f}".format, start="Mean IoU: ")
 
 
 def alt(ds: xr.Dataset) -> str:
@@ -185,7 +163,7 @@ def overlay_chart(
 def _overlay(ds: xr.Dataset, stimulus: str, thumbnail: np.ndarray | None, side: int) -> Any:
     import altair as alt
 
-    k = row(ds, stimulus)
+    k = answers.place(ds, stimulus)
     picture = np.full((1, 1, 3), 128, np.uint8) if thumbnail is None else thumbnail
     uri = raster.data_uri(raster.png(picture))
     image = (

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from dashboard.errors import InputError
 
@@ -268,10 +267,13 @@ def agreement(attention: ArrayLike, values: ArrayLike) -> Floats:
 
 
 def _spearman(x: Floats, y: Floats) -> float:
+    # Importing it takes a second, which the first view of heads must not wait for.
+    from scipy.stats import rankdata
+
     used = np.isfinite(x) & np.isfinite(y)
     if used.sum() < 3:
         return float("nan")
-    x, y = stats.rankdata(x[used]), stats.rankdata(y[used])
+    x, y = rankdata(x[used]), rankdata(y[used])
     x, y = x - x.mean(), y - y.mean()
     size = float(np.sqrt((x @ x) * (y @ y)))
     return float(x @ y) / size if size > 0 else float("nan")

@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard.figures import segmentation as figure
+from dashboard.figures.answers import place
 from dashboard.figures.overlay import Panel
 from dashboard.specs import PredictionsSpec
 from dashboard.ui import answers, charts, choices, panel, sidebar
@@ -51,7 +52,7 @@ def draw(network: str) -> None:
 
 def panels(answer: choices.Answer, stimulus: str, thumbnail: np.ndarray | None) -> list[Panel]:
     """Return the bare picture, the mask over it and, where it is known, where the mask is wrong."""
-    k = figure.row(answer, stimulus)
+    k = place(answer, stimulus)
     size = int(answer["height"].values[k]), int(answer["width"].values[k])
     picture = cropped(thumbnail, *size) if thumbnail is not None else np.full((8, 8, 3), 128, np.uint8)
     said = answer["predicted_mask"].transpose("stimulus", "y", "x").values[k].astype(float)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ import streamlit as st
 
 from dashboard.errors import InputError
 from dashboard.figures import raster, rdms, theme
+from dashboard.ui.components.block import packed
 
 if TYPE_CHECKING:
     from dashboard.figures.rdms import Matrix
@@ -116,11 +116,11 @@ def message(
     parts |= {f"values{k}": _values(m) for k, m in enumerate(matrices)}
     sprite = None
     if thumbnails is not None:
-        packed = _sprite(hashlib.sha256(thumbnails.tobytes()).hexdigest(), thumbnails)
+        small = _sprite(hashlib.sha256(thumbnails.tobytes()).hexdigest(), thumbnails)
         tile = {name: k for k, name in enumerate(names)}
         tiles = [tile.get(label, -1) for label in labels]
-        sprite = {"mime": packed.mime, "size": packed.size, "columns": packed.columns, "tiles": tiles}
-        parts["sprite"] = packed.data
+        sprite = {"mime": small.mime, "size": small.size, "columns": small.columns, "tiles": tiles}
+        parts["sprite"] = small.data
     kinds = list(dict.fromkeys(categories))
     colours = theme.category_colours(len(kinds))
     place = {name: k for k, name in enumerate(kinds)}
@@ -135,7 +135,7 @@ def message(
         "widest": widest,
         "pinned": pinned,
     }
-    return _packed(header, parts)
+    return packed(header, parts, apart="pinned")
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
@@ -190,14 +190,3 @@ def _scales(matrices: Sequence[Matrix]) -> list[dict[str, str]]:
         places = 0 if whole else theme.decimals(lo, hi)
         found.append({"lo": theme.fixed(lo, places), "hi": theme.fixed(hi, places), "unit": unit})
     return found
-
-
-def _packed(header: dict[str, Any], parts: dict[str, bytes]) -> bytes:
-    digest = hashlib.sha256(json.dumps(header | {"pinned": None}).encode())
-    offsets, start = {}, 0
-    for name, content in parts.items():
-        digest.update(content)
-        offsets[name] = (start, len(content))
-        start += len(content)
-    text = json.dumps(header | {"parts": offsets, "digest": digest.hexdigest()}).encode()
-    return b"".join([len(text).to_bytes(4, "little"), text, *parts.values()])

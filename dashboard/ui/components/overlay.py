@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import streamlit as st
 
 from dashboard.errors import InputError
 from dashboard.figures import overlay, raster, theme
+from dashboard.ui.components.block import packed
 
 if TYPE_CHECKING:
     from dashboard.figures.overlay import Panel
@@ -160,7 +160,7 @@ def message(
         "choosing": choosing,
         "marked": list(marked) if marked else None,
     }
-    return _packed(header, parts)
+    return packed(header, parts, apart="marked")
 
 
 def _panel(panel: Panel) -> dict[str, Any]:
@@ -190,14 +190,3 @@ def _scale(lo: float, hi: float, unit: str, lut: str) -> dict[str, Any]:
         "lut": lut,
         "signed": lo < 0 < hi,
     }
-
-
-def _packed(header: dict[str, Any], parts: dict[str, bytes]) -> bytes:
-    digest = hashlib.sha256(json.dumps(header | {"marked": None}).encode())
-    offsets, start = {}, 0
-    for name, content in parts.items():
-        digest.update(content)
-        offsets[name] = (start, len(content))
-        start += len(content)
-    text = json.dumps(header | {"parts": offsets, "digest": digest.hexdigest()}).encode()
-    return b"".join([len(text).to_bytes(4, "little"), text, *parts.values()])

@@ -47,10 +47,17 @@ def test_text_page_reads_what_is_typed_and_says_what_is_hidden():
     assert "is hidden with the special tokens" in said
 
 
-def test_a_network_without_attention_offers_some():
-    app = opened("attention.py", network="bundled:objects_cnn", stimuli="objects?n=12&seed=7")
+@pytest.mark.parametrize(
+    ("network", "sentence"),
+    [
+        ("bundled:objects_cnn", "has no attention"),
+        ("timm:coat_lite_tiny?untrained&seed=0", "cannot be read"),
+    ],
+)
+def test_a_network_without_attention_that_can_be_read_offers_some(network, sentence):
+    app = opened("attention.py", network=network, stimuli="objects?n=12&seed=7")
     assert not app.exception
     assert not app.error
-    assert "has no attention" in words(app)
+    assert sentence in words(app)
     links = [link.proto.label for link in app.get("page_link")]
     assert "Look at Objects ViT with objects" in links

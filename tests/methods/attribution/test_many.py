@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from attributed import bundled, state
 
+from dashboard.errors import InputError
 from dashboard.methods.attribution import METHODS
 from dashboard.methods.attribution.base import Explained, Settings
 
@@ -33,3 +35,11 @@ def test_a_network_is_the_same_after_refusals():
     refused = [name for name in OURS if METHODS[name].why_not(one, Settings())]
     assert refused == ["deeplift", "deepshap", "guided-backprop", "lrp", "guided-grad-cam"]
     assert state(module, pictures) == before
+
+
+def test_a_baseline_of_another_shape_and_pictures_that_are_no_numbers_are_refused():
+    picture = torch.zeros(1, 3, 8, 8)
+    with pytest.raises(InputError, match=r"baseline has shape 3 × 4 × 4 and the stimulus 3 × 8 × 8"):
+        Explained(torch.nn.Flatten(), picture, torch.zeros(2, 3, 4, 4), lambda out: out[:, 0])
+    with pytest.raises(InputError, match="no numbers"):
+        Explained(torch.nn.Flatten(), picture / 0, picture, lambda out: out[:, 0])

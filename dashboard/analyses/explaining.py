@@ -65,12 +65,16 @@ class Target:
         From the outputs of `module` to one number per row.
     layer : str
         Layer at which the network ends, for a unit inside it; ``""`` for the whole network.
+    fixed : str
+        The same score in the words of a spec, whatever another network answers; ``""`` when those asked with
+        are.
     """
 
     words: str
     unit: str
     score: Score
     layer: str = ""
+    fixed: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -552,7 +556,8 @@ def _orientation_target(angle: float, decoded: bool) -> Target:
         return values[:, 0] * float(np.cos(along)) + values[:, 1] * float(np.sin(along))
 
     which = ", the orientation decoded" if decoded else ""
-    return Target(f"evidence for {angle:.0f}°{which}", "units of the answer", score)
+    words = f"evidence for {angle:.0f}°{which}"
+    return Target(words, "units of the answer", score, fixed=f"{angle!r}°")
 
 
 def feature_names(network: Network, n: int) -> dict[str, Any]:

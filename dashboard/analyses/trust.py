@@ -148,7 +148,9 @@ def _untrained(
     if "untrained" in reference.parse(asked.network).options:
         return []
     twin = reference.untrained(asked.network)
-    target = question.likeliest[0][0] if asked.target == "top" and question.likeliest else asked.target
+    target = question.target.fixed or asked.target
+    if asked.target == "top" and question.likeliest:
+        target = question.likeliest[0][0]
     try:
         _, other = _map(asked.replace(network=twin, target=target), entry, name)
         result = checks.randomisation(found.values, {"all layers": other.values}, _change(question, found))

@@ -167,6 +167,9 @@ def test_cells_of_a_decoder_share_the_evidence_for_the_decoded_orientation():
     assert f"evidence for {angle:.0f}°, the orientation decoded" == str(ds.target.values[0])
     assert str(ds.feature.values[0]).startswith("cell 1 (")
     assert ds.feature_axis.attrs["title"].startswith("Preferred orientation")
+    fixed = explaining.question(asked, str(ds.item.values[0])).target.fixed
+    same = attribution.attribution(asked.replace(target=fixed))
+    assert np.array_equal(same.attribution, ds.attribution)
     across = attribution.attribution(asked.replace(target=f"{angle + 90}°"))
     assert np.allclose(across.attribution, -ds.attribution, atol=1e-6)
     top = str(ds.feature.values[np.abs(ds.attribution.values[0]).argmax()])

@@ -24,6 +24,7 @@ function mount(component) {
     window.removeEventListener("keydown", view.onKey);
     window.removeEventListener("resize", view.onResize);
     view.stage.remove();
+    behind(false);
     views.delete(root);
   };
 }
@@ -51,7 +52,15 @@ function build(view) {
   stage.append(...view.slides, view.bar, view.tip, view.live);
   paint(view);
   view.root.querySelector(".hs-mount").replaceChildren(stage);
+  behind(true);
   stage.focus({ preventScroll: true });
+}
+
+// What lies behind the stage is out of reach of the Tab key too.
+function behind(covered) {
+  for (const name of ["stSidebar", "stHeader"]) {
+    document.querySelectorAll(`[data-testid="${name}"]`).forEach((one) => { one.inert = covered; });
+  }
 }
 
 function page(view, slide, k) {
@@ -151,6 +160,7 @@ function show(view, to) {
 }
 
 function away(view) {
+  behind(false);
   if (document.fullscreenElement) document.exitFullscreen();
   view.leave();
 }

@@ -451,8 +451,8 @@ def brain(spec: AttentionSpec, answer: Answer) -> None:
 
 def without_heads(spec: AttentionSpec, recording: str, area: str) -> None:
     """Draw what taking out each head does to the similarity of a later layer with an area."""
-    remove = "Takes one run over all pictures of the recording for each head: minutes for a large network."
-    if not choices.switch("remove", "Take out each head", help=remove):
+    told = "Takes one run over all pictures of the recording for each head: minutes for a large network."
+    if not choices.switch("take_out", "Take out each head", help=told):
         return
     asked = HeadBrainSpec(network=spec.network, recording=recording, layers=spec.layers)
     found = answers.ask(asked, refused=note)
@@ -462,7 +462,13 @@ def without_heads(spec: AttentionSpec, recording: str, area: str) -> None:
     st.markdown(f"**{plain(removed.words(found, area))}**")
     charts.draw(found, "without-heads", lambda dark: removed.chart(found, area, dark=dark), area)
     st.caption(removed.CAVEAT)
-    panel.footer(found, asked, lambda: removed.chart(found, area, width=480), name="without-heads")
+    panel.footer(
+        found,
+        asked,
+        lambda: removed.chart(found, area, width=480),
+        name="without-heads",
+        also={"behind": "Heads and brain", "compare": "true", "take_out": "true", "head_area": area},
+    )
 
 
 def table(spec: AttentionSpec, answer: Answer) -> None:

@@ -17,6 +17,7 @@ NAMES = (
     "page",
     "store_kills",
     "occlusion",
+    "encoding",
     "tuning",
 )
 

@@ -38,6 +38,7 @@ OPTION_HELP = {
     "folds": "parts into which stimuli are split",
     "alphas": "ridge penalties per feature with colons between (default: ten from 1e-5 to 1e4)",
     "regression": "how units are predicted",
+    "model": "decoder (svm: classes only)",
     "permutations": "shuffles of the labels behind p",
     "areas": "area names, separated by commas (default: every area)",
     "metric": "dissimilarity between two activation patterns",

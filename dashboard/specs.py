@@ -37,6 +37,7 @@ Weighting = Literal["weights", "values"]
 Correction = Literal["fdr", "max", "holm", "none"]
 Summary = Literal["maximum", "mean"]
 Regression = Literal["ridge", "pls"]
+Decoder = Literal["ridge", "svm", "mlp"]
 Alignment = Literal["cka", "rbf-cka", "procrustes", "cca", "svcca"]
 
 KINDS: dict[str, type[Spec]] = {}
@@ -710,6 +711,7 @@ class ProbeSpec(Spec):
     column: str = "category"
     layers: tuple[str, ...] = ()
     reducer: str = "spatial-mean"
+    model: Decoder = "ridge"
     folds: int = 5
     permutations: int = 200
     seed: int = 0
@@ -723,6 +725,7 @@ class DecodingSpec(Spec):
     recording: str = _source("recording")
     column: str = "category"
     areas: tuple[str, ...] = ()
+    model: Decoder = "ridge"
     folds: int = 5
     permutations: int = 200
     seed: int = 0

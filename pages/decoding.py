@@ -12,17 +12,21 @@ from dashboard.ui import answers, charts, choices, panel, sidebar
 from dashboard.ui.text import plain
 
 NETWORK, RECORDING = "layers of the network", "areas of the recording"
+BOTH = "layers and areas, side by side"
+
+Question = ProbeSpec | DecodingSpec
 
 
-def choose() -> ProbeSpec | DecodingSpec | None:
-    """Draw the controls and return the question."""
+def choose() -> list[Question]:
+    """Draw the controls and return the question, or two to be drawn side by side; none where it cannot be."""
     chosen = sidebar.current()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         source = choices.pick(
             "source",
             "Read out of",
-            [NETWORK, RECORDING],
-            help="Layers see the stimuli of the sidebar, areas those of their recording.",
+            [NETWORK, RECORDING, BOTH],
+            help="Layers see the stimuli of the sidebar, areas those of their recording; side by side both "
+            "see those of the recording.",
         )
         shown = chosen.stimuli if source == NETWORK else f"recording:{chosen.recording}"
         column = choices.pick(
@@ -32,8 +36,17 @@ def choose() -> ProbeSpec | DecodingSpec | None:
             help="Column of the stimuli that is decoded. Text is classes, orientation goes round the circle, "
             "other numbers as numbers.",
         )
+        model = choices.pick(
+            "model",
+            "Decoder",
+            list(figure.MODELS),
+            help="ridge: linear regression with a penalty; svm: linear support vector machine, for classes; "
+            "mlp: a network with one hidden layer. With svm and mlp every permutation is trained again, "
+            "which takes "
+            "a while.",
+        )
         with st.popover("More", icon=":material/tune:", help="Layers, folds and permutations."):
-            layers = choices.layers(choices.network_facts(chosen.network)) if source == NETWORK else ()
+            layers = choices.layers(choices.network_facts(chosen.network)) if source != RECORDING else ()
             reducer = choices.pick(
                 "probe_units",
                 "Units of a layer",
@@ -47,17 +60,17 @@ def choose() -> ProbeSpec | DecodingSpec | None:
                 "permutations", "Permutations", 200, low=0, high=10_000, help="Shuffles behind p; 0 for none."
             )
             seed = choices.number("seed", "Seed", 0, low=0, high=2**31 - 1, help="Of folds and shuffles.")
-    common: dict[str, Any] = {"column": column, "folds": folds, "permutations": permutations, "seed": seed}
-    if source == NETWORK:
-        return choices.build(
-            ProbeSpec,
-            network=chosen.network,
-            stimuli=chosen.stimuli,
-            layers=layers,
-            reducer=reducer,
-            **common,
+    common: dict[str, Any] = {"column": column, "model": model, "folds": folds}
+    common |= {"permutations": permutations, "seed": seed}
+    asked: list[Question | None] = []
+    if source != RECORDING:
+        probe = choices.build(
+            ProbeSpec, network=chosen.network, stimuli=shown, layers=layers, reducer=reducer, **common
         )
-    return choices.build(DecodingSpec, recording=chosen.recording, **common)
+        asked.append(probe)
+    if source != NETWORK:
+        asked.append(choices.build(DecodingSpec, recording=chosen.recording, **common))
+    return [question for question in asked if question is not None]
 
 
 def columns(stimuli: str) -> list[str]:
@@ -68,16 +81,25 @@ def columns(stimuli: str) -> list[str]:
     return ["category"] + [str(n) for n, v in found.data_vars.items() if v.dims == ("stimulus",)]
 
 
-def show(spec: ProbeSpec | DecodingSpec) -> None:
+def show(spec: Question, beside: Question | None = None) -> None:
     """Draw the verdict, the profile and what stands behind it."""
     answer = answers.ask(spec, height=420)
-    if answer is None:
+    other = answers.ask(beside, height=420) if beside is not None and answer is not None else None
+    if answer is None or (beside is not None and other is None):
         return
     st.markdown(f"**{plain(figure.verdict(answer))}**")
-    answers.cautions(answer)
-    charts.draw(answer, "profile", lambda dark: figure.profile(answer, dark=dark))
+    if other is not None:
+        st.markdown(f"**{plain(figure.verdict(other))}**")
+        st.markdown(plain(figure.beside(answer, other)))
+    answers.cautions(answer, other)
+    charts.draw(
+        answer,
+        "profile",
+        lambda dark: figure.profile(answer, other, dark=dark),
+        "" if other is None else other.attrs["record"],
+    )
     st.caption(plain(figure.caption(answer)))
-    panel.footer(answer, spec, lambda: figure.main_chart(answer), name="decoding")
+    panel.footer(answer, spec, lambda: figure.profile(answer, other, width=560), name="decoding")
     names = ["Predictions", *(["Units"] if "drop_score" in answer else []), "Table", "Methods"]
     tabs = dict(
         zip(names, st.tabs(names, key="decoded", on_change="rerun", bind="query-params"), strict=True)
@@ -132,6 +154,9 @@ def units(answer: choices.Answer) -> None:
     with left:
         charts.draw(answer, "dropping", lambda dark: figure.drop_chart(answer, dark=dark))
         st.caption("Dots: random populations; line: their mean. The last point is the whole population.")
+    if "importance" not in answer:
+        right.info("SHAP values over units are drawn for the ridge decoder.", icon=":material/info:")
+        return
     with right:
         charts.draw(answer, "importance", lambda dark: figure.importance_chart(answer, name, dark=dark), name)
         st.caption(
@@ -141,6 +166,6 @@ def units(answer: choices.Answer) -> None:
 
 
 st.title("What can be read out of layers and areas?")
-question = choose()
-if question is not None:
-    show(question)
+questions = choose()
+if questions:
+    show(*questions)

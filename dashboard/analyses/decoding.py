@@ -119,8 +119,9 @@ def decoding(spec: DecodingSpec) -> xr.Dataset:
     -------
     xarray.Dataset
         See `_answer`; ``source`` are areas. ``drop_score`` (source, size, draw): score with so many units,
-        drawn at random; ``importance`` (source, unit): mean absolute weight times standard deviation, the
-        mean absolute SHAP value of a linear decoder up to a factor; NaN where an area has fewer units.
+        drawn at random; of ridge ``importance`` (source, unit): mean absolute weight times standard
+        deviation, the mean absolute SHAP value of a linear decoder up to a factor; NaN where an area has
+        fewer units.
 
     Raises
     ------
@@ -148,7 +149,9 @@ def decoding(spec: DecodingSpec) -> xr.Dataset:
     with part(0.0, 0.5):
         found = _answer(having, pooled, wanted, spec)
     with part(0.5, 1.0):
-        found = found.assign(_dropping(having, pooled, wanted, spec) | _importance(having, pooled, wanted))
+        found = found.assign(_dropping(having, pooled, wanted, spec))
+        if spec.model == "ridge":
+            found = found.assign(_importance(having, pooled, wanted))
     return found.assign_attrs(
         title=f"{spec.column.capitalize()} read out of {recording.title}",
         recording=spec.recording,
@@ -189,6 +192,7 @@ def _answer(
                     fold,
                     permutations=spec.permutations,
                     seed=spec.seed,
+                    model=spec.model,
                     report=lambda done, name=name: report(done, f"Decoding from {name}"),  # type: ignore[misc]
                 )
             )
@@ -222,6 +226,7 @@ def _answer(
             "task": wanted.task,
             "classes": json.dumps(wanted.classes),
             "chance": _chance(wanted),
+            "model": spec.model,
             "folds": spec.folds,
             "permutations": spec.permutations,
             "n_stimuli": len(wanted.values),
@@ -275,7 +280,9 @@ def _dropping(
         for s, n in enumerate(n for n in sizes if n <= x.shape[1]):
             for d in range(DRAWS if n < x.shape[1] else 1):
                 units = random.choice(x.shape[1], n, replace=False)
-                scores[a, s, d] = method.decode(x[:, units], wanted.values, wanted.task, fold).score
+                scores[a, s, d] = method.decode(
+                    x[:, units], wanted.values, wanted.task, fold, seed=spec.seed, model=spec.model
+                ).score
             report((a + (s + 1) / len(sizes)) / len(areas), f"{n} of the units of {area}")
     return {"drop_score": (("source", "size", "draw"), scores), "size": ("size", sizes)}
 

@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+MODELS = {
+    "ridge": ("Ridge decoder", ", penalty chosen inside each training set"),
+    "svm": ("Linear support vector machine (C = 1)", ""),
+    "mlp": ("Network with 32 hidden units", " (Adam, 200 steps, weight decay 0.01)"),
+}
+"""Name and detail of each model."""
+
 SCORES = {
     "classes": "Accuracy",
     "orientation": "Mean absolute error (degrees)",
@@ -66,6 +73,25 @@ def verdict(ds: xr.Dataset) -> str:
     return f"{text}."
 
 
+def _model(ds: xr.Dataset) -> str:
+    return str(ds.attrs.get("model", "ridge"))
+
+
+def beside(ds: xr.Dataset, other: xr.Dataset) -> str:
+    """Say in a sentence how the best layer compares with the best area."""
+    ends = []
+    for one in (ds, other):
+        k = best(one)
+        ends.append((answers.names(one, "source")[k], float(one["score"][k]), int(one["n_units"][k])))
+    (layer, first, wide), (area, second, many) = ends
+    return (
+        f"{layer} ({wide:,} units, without noise) reaches {_shown(ds, first)}, {area} ({many:,} units, means "
+        f"over repeats) {_shown(other, second)}, with the same decoder, folds and stimuli. More units and "
+        "less "
+        "noise help a decoder: the gap alone does not say which code is better."
+    )
+
+
 def caption(ds: xr.Dataset) -> str:
     """Say how it was measured."""
     interval = {
@@ -78,9 +104,10 @@ def caption(ds: xr.Dataset) -> str:
         "orientation": "the best constant orientation",
         "number": "the mean",
     }[str(ds.attrs["task"])]
+    model, detail = MODELS[_model(ds)]
     return (
-        f"Ridge decoder, {ds.attrs['folds']} folds over {ds.attrs['n_stimuli']} stimuli, penalty chosen "
-        f"inside each training set; {interval}. Dashed: {chance}. "
+        f"{model}, {ds.attrs['folds']} folds over {ds.attrs['n_stimuli']} stimuli{detail}; {interval}. "
+        f"Dashed: {chance}. "
         f"p: {ds.attrs['permutations']} shuffles within folds. A stimulus is never "
         "predicted by a decoder that saw it; the intervals leave out that folds share training data."
     )
@@ -98,10 +125,21 @@ def methods_text(ds: xr.Dataset) -> str:
         "orientation": "cosine and sine of twice the angle were predicted",
         "number": "the number itself was predicted",
     }[str(ds.attrs["task"])]
+    fit = {
+        "ridge": f"ridge regression ({how})",
+        "svm": "a linear support vector machine (C = 1, one class against the rest)",
+        "mlp": f"a network with one hidden layer of 32 rectified units ({how}; AdamW, 200 steps of 0.01, "
+        "weight "
+        "decay 0.01, squared error)",
+    }[_model(ds)]
+    chosen = (
+        "Units were standardised and the penalty chosen by leave-one-out error inside each training set."
+        if _model(ds) == "ridge"
+        else "Units were standardised inside each training set."
+    )
     return (
-        f"{ds.attrs['column'].capitalize()} was decoded from {from_} by ridge regression ({how}) with "
-        f"{ds.attrs['folds']}-fold cross-validation over stimuli. Units were standardised and the penalty "
-        "chosen by leave-one-out error inside each training set. Significance was tested with "
+        f"{ds.attrs['column'].capitalize()} was decoded from {from_} by {fit} with "
+        f"{ds.attrs['folds']}-fold cross-validation over stimuli. {chosen} Significance was tested with "
         f"{ds.attrs['permutations']} permutations of the labels within folds; p of several layers or areas "
         "is against the maximum over them (Nichols & Holmes, 2002; Phipson & Smyth, 2010)."
     )

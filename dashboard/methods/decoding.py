@@ -1,15 +1,16 @@
-"""What can be read out of patterns linearly: cross-validated ridge decoders with a permutation null.
+"""What can be read out of patterns: cross-validated decoders with a permutation null.
 
-The penalty is chosen inside each training set by leave-one-out error, features are standardised with the
-training set's means and deviations, and every permutation goes through all of this again. Permutations share
-one decomposition per fold, so hundreds cost little more than one.
+Ridge: the penalty is chosen inside each training set by leave-one-out error, and permutations share one
+decomposition per fold, so that hundreds cost little more than one. A linear support vector machine and a
+small network stand beside it. Features are standardised with the training set's means and deviations, and
+every permutation goes through all of this again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from dashboard.errors import InputError
 from dashboard.methods.classification import angle_errors, orientations
 
 Task = Literal["classes", "orientation", "number"]
+Model = Literal["ridge", "svm", "mlp"]
+HIDDEN, STEPS, RATE, DECAY = 32, 200, 0.01, 0.01
+"""Of the network: hidden units, steps, learning rate and weight decay."""
 ALPHAS = tuple(float(a) for a in np.logspace(-2, 6, 9))
 """Penalties tried."""
 
@@ -90,6 +94,7 @@ def decode(
     *,
     permutations: int = 0,
     seed: int = 0,
+    model: Model = "ridge",
     report: Callable[[float], None] | None = None,
 ) -> Decoding:
     """Decode a target from patterns.
@@ -107,7 +112,10 @@ def decode(
     permutations : int
         How often the labels are shuffled within folds.
     seed : int
-        Of the shuffles; the same for every set of patterns, so that maxima over sets can be taken.
+        Of the shuffles; the same for every set of patterns, so that maxima over sets can be taken. Also of
+        the network's first weights.
+    model : "ridge", "svm" or "mlp"
+        A support vector machine decodes classes only.
 
     Returns
     -------
@@ -116,8 +124,10 @@ def decode(
     Raises
     ------
     InputError
-        When sizes do not fit or patterns are not finite.
+        When sizes do not fit, patterns are not finite, or the model does not suit the task.
     """
+    if model == "svm" and task != "classes":
+        raise InputError("A support vector machine decodes classes only.", "Choose ridge or mlp.")
     x = _checked(patterns, target, fold)
     orders = [np.arange(len(x)), *_shuffles(fold, permutations, seed)]
     coded = _coded(target, task)
@@ -128,7 +138,7 @@ def decode(
     for k, part in enumerate(parts):
         test = fold == part
         train = ~test
-        fit = _Ridge(x[train])
+        fit = _FITS[model](x[train], seed)
         for start in range(0, len(orders), _AT_ONCE):
             some = orders[start : start + _AT_ONCE]
             goals = np.stack([coded[order][train] for order in some], axis=1)
@@ -242,15 +252,18 @@ def _decided(said: np.ndarray, task: Task) -> np.ndarray:
     return orientations(said) if task == "orientation" else said[:, 0]
 
 
+def _standard(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return means and deviations as scikit-learn's StandardScaler: what never changes is only centred."""
+    mean, deviation = x.mean(axis=0), x.std(axis=0)
+    constant = deviation <= 10 * np.finfo(np.float64).eps * np.maximum(np.abs(mean), 1e-300)
+    return mean, np.where(constant, 1.0, deviation)
+
+
 class _Ridge:
     """Ridge regression on one training set: its decomposition, shared by all targets and penalties."""
 
-    def __init__(self, x: np.ndarray) -> None:
-        self.mean = x.mean(axis=0)
-        deviation = x.std(axis=0)
-        # As scikit-learn's StandardScaler: a unit that never changes is only centred.
-        constant = deviation <= 10 * np.finfo(np.float64).eps * np.maximum(np.abs(self.mean), 1e-300)
-        self.scale = np.where(constant, 1.0, deviation)
+    def __init__(self, x: np.ndarray, seed: int = 0) -> None:
+        self.mean, self.scale = _standard(x)
         self.u, self.s, self.v = np.linalg.svd((x - self.mean) / self.scale, full_matrices=False)
 
     def best(self, goals: np.ndarray) -> np.ndarray:
@@ -281,3 +294,84 @@ class _Ridge:
         inside = np.einsum("nk,ntc->ktc", self.u, goals - mean) * shrunk[:, :, None]
         seen = ((x - self.mean) / self.scale) @ self.v.T
         return mean + np.einsum("nk,ktc->ntc", seen, inside), alpha
+
+
+class _Svm:
+    """Linear support vector machines, one class against the rest, on one training set."""
+
+    def __init__(self, x: np.ndarray, seed: int = 0) -> None:
+        self.mean, self.scale = _standard(x)
+        self.ready = (x - self.mean) / self.scale
+
+    def predict(self, x: np.ndarray, goals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return margins (n_test, n_targets, n_classes), and NaN for penalties (n_targets,)."""
+        from sklearn.svm import LinearSVC
+
+        new = (x - self.mean) / self.scale
+        found = np.full((len(x), *goals.shape[1:]), -np.inf)
+        for t in range(goals.shape[1]):
+            labels = goals[:, t].argmax(axis=1)
+            fit = LinearSVC(random_state=0, max_iter=5000).fit(self.ready, labels)
+            margins = fit.decision_function(new)
+            if margins.ndim == 1:  # two classes have one margin
+                margins = np.stack([-margins, margins], axis=1)
+            found[:, t, fit.classes_] = margins
+        return found, np.full(goals.shape[1], np.nan)
+
+
+class _Network:
+    """Small networks on one training set, one per target, trained side by side.
+
+    Patterns are turned into the space that the training set spans, which loses nothing of them.
+    """
+
+    def __init__(self, x: np.ndarray, seed: int = 0) -> None:
+        self.mean, self.scale = _standard(x)
+        ready = (x - self.mean) / self.scale
+        _, s, v = np.linalg.svd(ready, full_matrices=False)
+        self.axes = v[s > s[0] * 1e-10] if len(s) and s[0] > 0 else v[:0]
+        self.size = max(1e-12, float(np.sqrt((ready**2).sum(axis=1).mean())))
+        self.ready, self.seed = self._turned(x), seed
+
+    def _turned(self, x: np.ndarray) -> np.ndarray:
+        return ((x - self.mean) / self.scale) @ self.axes.T / self.size
+
+    def predict(self, x: np.ndarray, goals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return outputs (n_test, n_targets, n_columns), and NaN for penalties (n_targets,)."""
+        import torch
+
+        mean, spread = goals.mean(axis=0), goals.std(axis=0) + 1e-12
+        truth = torch.from_numpy(((goals - mean) / spread).swapaxes(0, 1)).float()
+        inputs = torch.from_numpy(self.ready).float()
+        random = torch.Generator().manual_seed(self.seed)
+        n, columns, width = goals.shape[1], goals.shape[2], inputs.shape[1]
+        # Every target starts from the same weights, so that shuffled labels differ in nothing else.
+        first = torch.randn(width, HIDDEN, generator=random) * 2**0.5
+        second = torch.randn(HIDDEN, columns, generator=random) * (1 / HIDDEN) ** 0.5
+        weights = [
+            first.expand(n, -1, -1).clone(),
+            torch.zeros(n, 1, HIDDEN),
+            second.expand(n, -1, -1).clone(),
+            torch.zeros(n, 1, columns),
+        ]
+        for weight in weights:
+            weight.requires_grad_(True)
+        optimiser = torch.optim.AdamW(weights, lr=RATE, weight_decay=DECAY)
+        with torch.enable_grad():
+            for _ in range(STEPS):
+                optimiser.zero_grad(set_to_none=True)
+                # Summed over targets: each network's gradient is that of its own error.
+                (_forward(inputs, weights) - truth).square().mean(dim=(1, 2)).sum().backward()
+                optimiser.step()
+        with torch.no_grad():
+            said = _forward(torch.from_numpy(self._turned(x)).float(), weights)
+        return mean + spread * said.numpy().swapaxes(0, 1).astype(np.float64), np.full(n, np.nan)
+
+
+def _forward(inputs: Any, weights: list[Any]) -> Any:
+    """Run all networks: inputs (n, width) to outputs (n_targets, n, columns)."""
+    first, bias, second, shift = weights
+    return (inputs @ first + bias).relu() @ second + shift
+
+
+_FITS: dict[str, Any] = {"ridge": _Ridge, "svm": _Svm, "mlp": _Network}

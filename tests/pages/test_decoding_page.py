@@ -33,3 +33,19 @@ def test_decoding_page_reads_areas_and_shows_their_units():
     assert not app.error
     assert "read out best from simulated V1" in said
     assert "SHAP values of the linear decoder" in said
+
+
+def test_decoding_page_sets_layers_beside_areas():
+    app = opened(
+        "decoding.py",
+        source="layers and areas, side by side",
+        network="bundled:tilt_cnn",
+        recording="simulated-v1?subjects=1&cells=30",
+        layers="pool,fc",
+        permutations="10",
+    )
+    said = words(app)
+    assert not app.exception
+    assert not app.error
+    assert "with the same decoder, folds and stimuli" in said
+    assert "read out best from simulated V1" in said

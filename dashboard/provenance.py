@@ -481,7 +481,86 @@ def _attention_text(spec: Any) -> str:
     return f"{shown(spec.network)} was given {what}. {ATTENTION_WORDS[view]}{weighed}"
 
 
+def _unit(spec: Any) -> str:
+    return f"unit {spec.unit} of {spec.layer or 'the first default layer'} of {shown(spec.network)}"
+
+
+def _tuning_text(spec: Any) -> str:
+    frequencies = f"at {spec.frequencies.strip(':').replace(':', ', ')} cycles per picture"
+    extra = [
+        words
+        for asked, words in (
+            (spec.contrasts, "contrast responses were fitted by Naka & Rushton's (1966) function"),
+            (spec.sizes, "size tuning as in Cavanaugh, Bair & Movshon (2002)"),
+        )
+        if asked
+    ]
+    return (
+        f"The unit in the middle of every channel of {spec.layer or 'the first default layer'} of "
+        f"{shown(spec.network)} was shown sinusoidal gratings of {spec.orientations} orientations, "
+        f"{frequencies if spec.frequencies else 'eight spatial frequencies'} and {spec.phases} phases, of "
+        "full "
+        "contrast and equal mean luminance. Responses are those to the grating less that to grey, zero where "
+        "below it. Circular variance after Ringach, Shapley & Hawken (2002), orientation selectivity as in "
+        "Mazurek, Kager & Van Hooser (2014), widths at half height, F1/F0 after Skottun et al. (1991)"
+        f"{'; ' + ', '.join(extra) if extra else ''}."
+    )
+
+
+def _preferred_text(spec: Any) -> str:
+    return (
+        f"Pictures were synthesised that drive {_unit(spec)}: gradient ascent over {spec.steps} steps on the "
+        "Fourier coefficients of a picture with decorrelated colours (Olah, Mordvintsev & Schubert, 2017; "
+        "Mordvintsev et al., 2018), which was shifted, scaled and rotated at random, less and less towards "
+        "the "
+        f"end, from {spec.seeds} seeds (from {spec.seed}). The response reached is that to the picture "
+        "rounded "
+        f"to bytes; the best stimulus is that of {shown(spec.stimuli)}."
+    )
+
+
+def _effective_field_text(spec: Any) -> str:
+    return (
+        f"The effective receptive field of {_unit(spec)} is the squared gradient of the unit in the middle "
+        "with "
+        f"respect to each pixel, summed over colours and averaged over up to {spec.most} stimuli of "
+        f"{shown(spec.stimuli)} (after Luo et al., 2016), fitted by a two-dimensional Gaussian."
+    )
+
+
+def _concepts_text(spec: Any) -> str:
+    return (
+        f"Concept activation vectors (Kim et al., 2018) for {spec.concept or 'a concept'} were the normals "
+        "of "
+        f"ridge classifiers between responses, averaged over positions, to {spec.examples} stimuli of "
+        f"{shown(spec.stimuli)} with it and as many without (fewer where there are not so many). The score "
+        "is the "
+        f"share of pictures of {spec.target or 'the class'} for which the derivative of its score along "
+        "the vector "
+        f"is positive, over {spec.runs} draws (seed {spec.seed}); it was compared with scores of random "
+        "concepts "
+        "by Welch's two-sided t test, corrected for the number of layers (Holm, 1979)."
+    )
+
+
+def _selectivity_text(spec: Any) -> str:
+    return (
+        f"Of each channel of {_layers(spec)} of {shown(spec.network)} the maximum over positions was taken "
+        "for "
+        f"every stimulus of {shown(spec.stimuli)}. Selectivity for a category is d′ against all other "
+        "stimuli "
+        "(Green & Swets, 1966); the best unit was chosen on one half of the stimuli and measured on the "
+        "other, "
+        "both ways."
+    )
+
+
 METHODS: dict[str, Callable[[Any], str]] = {
+    "tuning": _tuning_text,
+    "preferred": _preferred_text,
+    "effective-field": _effective_field_text,
+    "concepts": _concepts_text,
+    "selectivity": _selectivity_text,
     "attention": _attention_text,
     "recurrent": _recurrent_text,
     "attribution": _attribution_text,

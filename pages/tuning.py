@@ -5,12 +5,14 @@ from typing import Any
 
 import streamlit as st
 
+from dashboard.errors import HomologError
 from dashboard.figures import tuning as figure
 from dashboard.specs import NeuronTuningSpec, TuningSpec
 from dashboard.ui import answers, charts, choices, panel, sidebar
 from dashboard.ui.text import plain
 
 FIRST = "first of the default layers"
+MOST_NAMED, MOST_MAPPED = 12, 1024
 CONTRASTS, SIZES = "0.06:0.12:0.25:0.5:0.75:1", "0.1:0.2:0.3:0.45:0.6:0.8:1"
 
 
@@ -31,12 +33,13 @@ def choose() -> tuple[TuningSpec | None, float]:
             "Picture (degrees)",
             min_value=0.0,
             max_value=180.0,
-            value=0.0,
+            value=None,
             step=1.0,
+            placeholder="unknown",
             key="degrees",
             bind="query-params",
             help="How large the network's picture would be to an eye, in degrees of visual angle; spatial "
-            "frequencies are then given in cycles per degree. 0: cycles per picture.",
+            "frequencies are then given in cycles per degree. Empty: cycles per picture.",
         )
         contrast = choices.switch(
             "contrast",
@@ -70,7 +73,11 @@ def choose() -> tuple[TuningSpec | None, float]:
         contrasts=CONTRASTS if contrast else "",
         sizes=SIZES if size else "",
     )
-    return spec, float(degrees or 0.0)
+    try:
+        return spec, figure.degrees_across(degrees)
+    except HomologError as error:
+        answers.problem(error)
+        return None, 0.0
 
 
 def show(spec: TuningSpec, degrees: float) -> None:
@@ -82,16 +89,17 @@ def show(spec: TuningSpec, degrees: float) -> None:
     answers.cautions(answer)
     left, right = st.columns([1, 1], gap="medium")
     with left:
-        population(answer, degrees)
+        brushed = population(answer, degrees)
     with right:
         chosen = unit(answer, degrees)
+        orientations(answer, chosen, brushed)
     curves(answer, chosen, degrees)
     panel.footer(answer, spec, lambda: figure.overview(answer), name="tuning")
-    details(answer, degrees)
+    details(answer, degrees, brushed)
 
 
-def population(answer: choices.Answer, degrees: float) -> None:
-    """Draw two measures of all units against each other; a click chooses a unit."""
+def population(answer: choices.Answer, degrees: float) -> list[int]:
+    """Draw two measures of all units against each other; return the units that are brushed."""
     names = figure.measures(answer)
     titles = {figure.MEASURES[name][0]: name for name in names}
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -104,12 +112,9 @@ def population(answer: choices.Answer, degrees: float) -> None:
     chosen = int(st.session_state.get("unit") or 0)
 
     def take() -> None:
-        found = st.session_state["scatter"].selection.get("unit") or [{}]
-        clicked = found[0].get("unit", -1)
-        if 0 <= clicked < answer.sizes["unit"]:
-            st.session_state["unit"] = int(clicked)
+        _choose(st.session_state["scatter"].selection.get("unit"), answer)
 
-    charts.draw(
+    state = charts.draw(
         answer,
         "scatter",
         lambda dark: figure.scatter(answer, x, y, chosen=chosen, dark=dark, degrees=degrees),
@@ -119,7 +124,41 @@ def population(answer: choices.Answer, degrees: float) -> None:
         degrees,
         on_select=take,
     )
-    st.caption("Each point is a unit; click one to see its curves.")
+    ranges = state.selection.get("brush") if state is not None else None
+    brushed = [int(k) for k in figure.inside(answer, x, y, ranges, degrees)]
+    st.caption("Each point is a unit; click one to see its curves, or drag over many to see them below.")
+    if brushed:
+        shown = ", ".join(map(str, brushed[:MOST_NAMED]))
+        more = f" and {len(brushed) - MOST_NAMED} more" if len(brushed) > MOST_NAMED else ""
+        st.caption(f"{len(brushed)} brushed: {shown}{more}.")
+    return brushed
+
+
+def _choose(found: Any, answer: choices.Answer) -> None:
+    """Take the unit of a click."""
+    clicked = (found or [{}])[0].get("unit", -1)
+    if 0 <= clicked < answer.sizes["unit"]:
+        st.session_state["unit"] = int(clicked)
+
+
+def orientations(answer: choices.Answer, chosen: int, brushed: list[int]) -> None:
+    """Draw the map of preferred orientation over the channels; a click chooses a unit."""
+    if answer.sizes["unit"] > MOST_MAPPED:
+        return
+
+    def take() -> None:
+        _choose(st.session_state["orientation_map"].selection.get("channel"), answer)
+
+    charts.draw(
+        answer,
+        "orientation_map",
+        lambda dark: figure.orientation_map(answer, among=brushed, chosen=chosen, dark=dark, width=380),
+        chosen,
+        tuple(brushed),
+        width="content",
+        on_select=take,
+    )
+    st.caption("Bars lie as the unit likes them, longer the sharper its tuning; a dot has no orientation.")
 
 
 def _definitions(names: list[str]) -> str:
@@ -157,17 +196,19 @@ def _curve(answer: choices.Answer, chosen: int, name: str, degrees: float, dark:
     return figure.curve(answer, chosen, name, dark=dark, degrees=degrees)
 
 
-def details(answer: choices.Answer, degrees: float) -> None:
+def details(answer: choices.Answer, degrees: float, brushed: list[int]) -> None:
     """Draw the distributions beside those of neurons, the table and the methods, in tabs."""
     distributions, table, methods = st.tabs(
         ["Distributions", "Table", "Methods"], key="tuning_details", on_change="rerun", bind="query-params"
     )
     if distributions.open:
         with distributions:
-            _distributions(answer, degrees)
+            _distributions(answer, degrees, brushed)
     if table.open:
         with table:
-            st.dataframe(figure.table(answer), hide_index=True, alt=figure.verdict(answer))
+            rows = figure.table(answer)
+            kept = rows.iloc[brushed] if brushed else rows
+            st.dataframe(kept, hide_index=True, alt=figure.verdict(answer))
     if methods.open:
         with methods:
             st.markdown(plain(figure.methods_text(answer)))
@@ -178,12 +219,17 @@ def details(answer: choices.Answer, degrees: float) -> None:
 
 
 def _histogram(
-    answer: choices.Answer, name: str, other: choices.Answer | None, degrees: float, dark: bool
+    answer: choices.Answer,
+    name: str,
+    other: choices.Answer | None,
+    degrees: float,
+    brushed: list[int],
+    dark: bool,
 ) -> Any:
-    return figure.histogram(answer, name, other, dark=dark, degrees=degrees)
+    return figure.histogram(answer, name, other, among=brushed, dark=dark, degrees=degrees)
 
 
-def _distributions(answer: choices.Answer, degrees: float) -> None:
+def _distributions(answer: choices.Answer, degrees: float, brushed: list[int]) -> None:
     recording = sidebar.current().recording
     other = None
     if choices.switch(
@@ -203,8 +249,9 @@ def _distributions(answer: choices.Answer, degrees: float) -> None:
             charts.draw(
                 answer,
                 f"histogram-{name}",
-                partial(_histogram, answer, name, other, degrees),
+                partial(_histogram, answer, name, other, degrees, brushed),
                 degrees,
+                tuple(brushed),
                 "" if other is None else other.attrs["record"],
             )
             st.caption(plain(figure.MEASURES[name][2]))

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 CAVEAT = (
-    "d′ is the distance of the mean responses to a category and to all others in pooled standard deviations "
+    "Framed: the best layer of each category. d′ is the distance of the mean responses to a category and "
+    "to all others in pooled standard deviations "
     "(Green & Swets, 1966). Each unit was chosen on one half of the stimuli and measured on the other, both "
     "ways: the best of many units looks selective even by chance. A selective unit need not matter to the "
     "network's choice (Morcos et al., 2018)."
@@ -100,7 +101,7 @@ def chart(ds: xr.Dataset, dark: bool = False, *, width: int | str = "container")
     found = alt.layer(cells, text, ring).properties(
         width=width,
         height=alt.Step(24),
-        title="Most selective unit of each layer; framed: the best layer of each category",
+        title="d′ of the most selective units",
         description=verdict(ds),
     )
     return theme.style(found, dark)
@@ -207,14 +208,14 @@ def concept_chart(ds: xr.Dataset, dark: bool = False, *, width: int | str = "con
 
 
 def _concept_title(ds: xr.Dataset) -> str:
-    runs = ds.sizes["run"]
-    return f"{ds.attrs['title']}: {runs} runs, {ds.attrs['n_class']} pictures of the class; bars: means"
+    return f"{ds.attrs['concept'].capitalize()} and {ds.attrs['target']}"
 
 
 def concept_caption(ds: xr.Dataset) -> str:
     """Say what the scores are and how well the concept is told from other pictures."""
     right = 100 * float(ds["accuracy"].mean())
     return (
+        f"{ds.sizes['run']} runs, {ds.attrs['n_class']} pictures of the class; bars are means. "
         f"{CONCEPT_CAVEAT} Here the concept's classifiers are right for {right:.0f} % of the pictures left "
         "out, over all layers."
     )

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dashboard.errors import InputError
 from dashboard.figures import theme
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import altair as alt
     import pandas as pd
     import xarray as xr
@@ -84,6 +87,10 @@ MEASURES: dict[str, tuple[str, str, str]] = {
 """Measure -> label, unit, definition with its source."""
 
 
+HUES = {"network": "blue", "brain": "rust", "second": "teal"}
+"""What the colours of the distributions are called."""
+
+
 def measures(ds: xr.Dataset) -> list[str]:
     """Return the measures that an answer holds."""
     return [name for name in MEASURES if name in ds]
@@ -94,6 +101,20 @@ def label(name: str, degrees: float = 0.0) -> str:
     text, unit, _ = MEASURES[name]
     unit = "cycles/degree" if degrees and unit == "cycles/picture" else unit
     return f"{text} ({unit})" if unit else text
+
+
+def degrees_across(size: float | None) -> float:
+    """Return how large a picture is in degrees of visual angle, 0 where nobody said.
+
+    Raises
+    ------
+    InputError
+        When the size is zero or less.
+    """
+    if size is not None and not size > 0:
+        message = f"A picture of {size:g} degrees has no size, so that no frequency is known per degree."
+        raise InputError(message, "Give more than 0 degrees, or leave it empty for cycles per picture.")
+    return float(size or 0.0)
 
 
 def values(ds: xr.Dataset, name: str, degrees: float = 0.0) -> np.ndarray:
@@ -178,12 +199,15 @@ def histogram(
     name: str,
     other: xr.Dataset | None = None,
     *,
+    among: Sequence[int] = (),
     dark: bool = False,
     degrees: float = 0.0,
     width: int | str = "container",
     bins: int = 20,
 ) -> alt.LayerChart:
     """Draw the distribution of one measure over units, beside the neurons of a recording when given.
+
+    ``among`` are units of which the distribution is drawn too, such as brushed ones.
 
     Heights are shares of all units with a value, so that populations of different size compare.
     """
@@ -192,6 +216,8 @@ def histogram(
     sets: list[tuple[theme.Role, str, np.ndarray]] = [("network", _who(ds), values(ds, name, degrees))]
     if other is not None and name in other and name != "peak":  # of another unit
         sets.append(("brain", _who(other), values(other, name)))
+    if len(among):
+        sets.append(("second", "brushed units", values(ds, name, degrees)[list(among)]))
     finite = np.concatenate([v[np.isfinite(v)] for _, _, v in sets])
     low, high = _range(name, finite)
     edges = np.linspace(low, high, bins + 1)
@@ -219,10 +245,7 @@ def histogram(
                 ],
             )
         )
-    title = " and ".join(
-        f"{who} ({'blue' if role == 'network' else 'rust'}, n = {int(np.isfinite(v).sum())})"
-        for role, who, v in sets
-    )
+    title = " and ".join(f"{who} ({HUES[role]}, n = {int(np.isfinite(v).sum())})" for role, who, v in sets)
     chart = alt.layer(*layers).properties(
         width=width, height=220, title=title, description=histogram_words(ds, name, other, degrees)
     )
@@ -279,7 +302,10 @@ def scatter(
     degrees: float = 0.0,
     width: int | str = "container",
 ) -> alt.LayerChart:
-    """Draw two measures of all units against each other; a click chooses a unit, a drag brushes many."""
+    """Draw two measures of all units against each other; a click chooses a unit, a drag brushes many.
+
+    The selections are ``unit`` and ``brush``; see `inside`.
+    """
     import altair as alt
 
     rows = [
@@ -289,6 +315,7 @@ def scatter(
     ]
     lost = ds.sizes["unit"] - len(rows)
     point = alt.selection_point(name="unit", fields=["unit"], on="click", empty=False)
+    brush = alt.selection_interval(name="brush", encodings=["x", "y"])
     base = alt.Chart(alt.Data(values=rows)).encode(
         x=alt.X("x:Q", title=label(x, degrees), scale=alt.Scale(zero=False)),
         y=alt.Y("y:Q", title=label(y, degrees), scale=alt.Scale(zero=False)),
@@ -298,7 +325,9 @@ def scatter(
             alt.Tooltip("y:Q", title=MEASURES[y][0], format=".3g"),
         ],
     )
-    dots = base.mark_circle(size=60, opacity=0.65, color=theme.colour("network", dark)).add_params(point)
+    dots = base.mark_circle(size=60, opacity=0.65, color=theme.colour("network", dark)).add_params(
+        point, brush
+    )
     ring = base.transform_filter(f"datum.unit == {int(chosen)}").mark_point(
         size=220, strokeWidth=2.5, color=theme.colour("text", dark)
     )
@@ -307,6 +336,157 @@ def scatter(
         width=width, height=320, title=title, description=f"{label(y, degrees)} against {label(x, degrees)}."
     )
     return theme.style(chart, dark)
+
+
+def inside(
+    ds: xr.Dataset, x: str, y: str, ranges: Mapping[str, Any] | None, degrees: float = 0.0
+) -> np.ndarray:
+    """Return the units inside a brush over two measures, (n,); none without a brush.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+    x, y : str
+        Measures along the axes.
+    ranges : mapping or None
+        ``x`` and ``y``, each the two ends.
+    degrees : float
+        Size of the picture.
+    """
+    if not ranges or not all(len(ranges.get(axis) or ()) == 2 for axis in "xy"):
+        return np.empty(0, dtype=np.int64)
+    kept = np.ones(ds.sizes["unit"], dtype=bool)
+    for axis, name in (("x", x), ("y", y)):
+        low, high = sorted(float(end) for end in ranges[axis])
+        found = values(ds, name, degrees)
+        kept &= (found >= low) & (found <= high)
+    return np.flatnonzero(kept)
+
+
+def orientation_map(
+    ds: xr.Dataset,
+    *,
+    among: Sequence[int] = (),
+    chosen: int = -1,
+    dark: bool = False,
+    width: int = 480,
+) -> alt.LayerChart:
+    """Draw every channel as a bar at its preferred orientation, longer the more selective, in their order.
+
+    A dot stands for a channel without one. A click chooses a unit; the selection is ``channel``.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+    among : sequence of int
+        Units that stand out, such as brushed ones; all when there are none.
+    chosen : int
+        The unit in a frame.
+    dark : bool
+    width : int
+        Of the drawing area in pixels.
+    """
+    import altair as alt
+
+    n = ds.sizes["unit"]
+    columns = max(1, min(n, math.ceil(math.sqrt(2 * n))))
+    rows = math.ceil(n / columns)
+    cells = [_bar(ds, unit, columns, not len(among) or unit in set(among)) for unit in range(n)]
+    step = width / columns
+    height = max(40, round(step * rows))
+    x, y = (alt.Scale(domain=[0, k], nice=False) for k in (columns, rows))
+    y.reverse = True
+    point = alt.selection_point(name="channel", fields=["unit"], on="click", empty=False)
+    base = alt.Chart(alt.Data(values=cells))
+    shown = alt.condition("datum.among", alt.value(1.0), alt.value(0.2))
+    tip = [
+        alt.Tooltip("unit:Q"),
+        alt.Tooltip("orientation:Q", format=".3g", title=label("preferred_orientation")),
+        alt.Tooltip("variance:Q", format=".2f", title="Circular variance"),
+    ]
+    grounds = (
+        base.mark_rect(fillOpacity=0, stroke=theme.colour("grid", dark))
+        .encode(
+            x=alt.X("column:Q", scale=x, axis=None),
+            x2="column2:Q",
+            y=alt.Y("row:Q", scale=y, axis=None),
+            y2="row2:Q",
+            tooltip=tip,
+        )
+        .add_params(point)
+    )
+    bars = (
+        base.transform_filter("datum.tuned")
+        .mark_rule(
+            color=theme.colour("network", dark), strokeWidth=max(1.5, min(4.0, step / 9)), strokeCap="round"
+        )
+        .encode(
+            x=alt.X("x1:Q", scale=x),
+            x2="x2:Q",
+            y=alt.Y("y1:Q", scale=y),
+            y2="y2:Q",
+            opacity=shown,
+            tooltip=tip,
+        )
+    )
+    dots = (
+        base.transform_filter("!datum.tuned")
+        .mark_circle(color=theme.colour("muted", dark), size=12)
+        .encode(x=alt.X("x1:Q", scale=x), y=alt.Y("y1:Q", scale=y), opacity=shown, tooltip=tip)
+    )
+    ring = (
+        base.transform_filter(f"datum.unit == {int(chosen)}")
+        .mark_rect(fillOpacity=0, stroke=theme.colour("text", dark), strokeWidth=2)
+        .encode(x=alt.X("column:Q", scale=x), x2="column2:Q", y=alt.Y("row:Q", scale=y), y2="row2:Q")
+    )
+    found = alt.layer(grounds, bars, dots, ring).properties(
+        width=width, height=height, title=_map_title(ds), description=orientation_words(ds)
+    )
+    return theme.style(found, dark)
+
+
+def _map_title(ds: xr.Dataset) -> str:
+    return f"Preferred orientation of {ds.sizes['unit']} channels of {_who(ds)}, in their order"
+
+
+def _bar(ds: xr.Dataset, unit: int, columns: int, among: bool) -> dict[str, Any]:
+    """Return a cell and the ends of its bar; 0 degrees is vertical, clockwise."""
+    orientation = float(ds["preferred_orientation"].to_numpy()[unit])
+    variance = float(ds["circular_variance"].to_numpy()[unit])
+    row, column = divmod(unit, columns)
+    tuned = math.isfinite(orientation) and math.isfinite(variance)
+    half = 0.08 + 0.36 * (1 - variance) if tuned else 0.0
+    across = half * math.sin(math.radians(orientation)) if tuned else 0.0
+    up = half * math.cos(math.radians(orientation)) if tuned else 0.0
+    return {
+        "unit": unit,
+        "row": row,
+        "row2": row + 1,
+        "column": column,
+        "column2": column + 1,
+        "x1": column + 0.5 - across,
+        "x2": column + 0.5 + across,
+        "y1": row + 0.5 + up,
+        "y2": row + 0.5 - up,
+        "orientation": orientation if tuned else None,
+        "variance": variance if tuned else None,
+        "tuned": tuned,
+        "among": among,
+    }
+
+
+def orientation_words(ds: xr.Dataset) -> str:
+    """Say how preferred orientations are spread over the four cardinal and oblique directions."""
+    found = ds["preferred_orientation"].to_numpy()
+    known = found[np.isfinite(found)]
+    if not len(known):
+        return "No unit has a preferred orientation."
+    counts = np.bincount(np.round(known / 45).astype(int) % 4, minlength=4)
+    parts = [
+        f"{int(n)} {name}"
+        for n, name in zip(counts, ("vertical", "at 45°", "horizontal", "at 135°"), strict=True)
+    ]
+    return f"Of {len(known)} units with a preferred orientation {', '.join(parts)} (to the nearest 45°)."
 
 
 def axes(ds: xr.Dataset, degrees: float = 0.0) -> dict[str, tuple[str, np.ndarray, str]]:

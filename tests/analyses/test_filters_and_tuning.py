@@ -57,10 +57,11 @@ def test_a_layer_that_reads_the_whole_picture_is_laid_out_as_one():
     assert "laid out as the picture" in answer.attrs["note"]
 
 
-def test_gabors_of_alexnet_size_and_refusals():
-    answer = compute.compute(specs.GaborsSpec(network=CNN))
-    assert compute.stored(specs.GaborsSpec(network=CNN)) is not None
-    weights = networks.load(CNN).module.get_submodule("stem.0").weight.numpy()
+def test_gabors_of_the_first_layer_and_refusals():
+    small = specs.GaborsSpec(network="bundled:tilt_cnn")
+    answer = compute.compute(small)
+    assert compute.stored(small) is not None
+    weights = networks.load("bundled:tilt_cnn").module.get_submodule("conv").weight.numpy()
     found = gabor.fit(gabor.grey(weights[:2])[0])
     np.testing.assert_allclose(answer["orientation"].to_numpy()[:2], found.orientation)
     with pytest.raises(InputError, match="at least 5 × 5"):
@@ -137,9 +138,9 @@ def test_contrast_and_size_are_fitted_when_asked_for():
     spec = specs.TuningSpec(
         network=CNN,
         layer="stem.2",
-        orientations=6,
+        orientations=4,
         phases=3,
-        frequencies="4:8:16",
+        frequencies="4:8",
         contrasts="0.1:0.2:0.4:0.7:1",
         sizes="0.1:0.2:0.4:0.7:1",
     )
@@ -171,8 +172,8 @@ def test_what_cannot_be_shown_is_refused(change, words):
 
 
 def test_the_simulated_population_is_recovered():
-    gratings = "gratings?orientations=24&spatial_frequencies=2:2.7:3.6:4.8:6.5:8.7:11.8:15:&phases=8"
-    reference = f"simulated-v1?stimuli={quote(gratings, safe='')}&subjects=1&cells=150&repeats=8"
+    gratings = "gratings?orientations=24&spatial_frequencies=2:3:4.5:6.8:10:15:&phases=4"
+    reference = f"simulated-v1?stimuli={quote(gratings, safe='')}&subjects=1&cells=120&repeats=8"
     recording = recordings.load(reference)
     answer = compute.compute(specs.NeuronTuningSpec(recording=reference))
     truth = recording.truth["simulated V1"]
@@ -181,7 +182,7 @@ def test_the_simulated_population_is_recovered():
     signal = rate.max(axis=1) - rate.min(axis=1)
     good = signal >= 2 * np.sqrt(rate.max(axis=1))
     error = np.abs((answer["mean_orientation"].to_numpy() - truth["orientation"] + 90) % 180 - 90)[good]
-    assert good.sum() > 100
+    assert good.sum() > 60
     assert (error <= 2).mean() >= 0.95
     simple = truth["kind"] == "simple"
     ratio = answer["f1_f0"].to_numpy()

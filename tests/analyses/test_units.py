@@ -173,11 +173,15 @@ def test_bad_units_get_a_sentence():
 
 
 def test_a_dead_unit_is_said_to_be_dead_on_these_stimuli():
-    answer = compute.compute(specs.UnitSpec(network=CNN, stimuli=SHOWN, layer="stem.0", unit=12))
-    n = answer.sizes["stimulus"]
-    zero = np.zeros(n)
-    dead = answer.assign(response=("stimulus", zero)).assign_attrs(dead="yes")
-    assert f"dead: zero on all {n} stimuli" in figure.verdict(dead)
+    reference, shown = "bundled:digits_mlp", "digits?n=3"
+    network = networks.load(reference)
+    layer = next(one.name for one in network.layers if one.kind == "ReLU")
+    silent = np.flatnonzero((outputs(layer, reference, shown) == 0).all(axis=0))
+    assert len(silent)
+    given = {"network": reference, "stimuli": shown, "layer": layer, "unit": int(silent[0])}
+    answer = compute.compute(specs.UnitSpec(**given))
+    assert answer.attrs["dead"] == "yes"
+    assert "dead: zero on all 3 stimuli, which says nothing about others" in figure.verdict(answer)
 
 
 def test_export_and_words():

@@ -11,7 +11,7 @@ from dashboard.stimuli.gratings import Gratings
 @pytest.fixture(scope="module")
 def known():
     rng = np.random.default_rng(1)
-    n = 16
+    n = 10
     frequency = rng.uniform(0.08, 0.3, n)
     width = [np.clip(rng.uniform(0.3, 0.7, n) / frequency, 1.2, 3.5) for _ in range(2)]
     return gabor.Gabors(
@@ -29,7 +29,7 @@ def known():
 
 
 def test_parameters_come_back(known):
-    pictures = np.stack([gabor.draw(known, k, 11, 11) for k in range(16)])
+    pictures = np.stack([gabor.draw(known, k, 11, 11) for k in range(10)])
     found = gabor.fit(pictures)
     for name in ("frequency", "amplitude", "x", "y", "sigma_across", "sigma_along", "offset"):
         np.testing.assert_allclose(getattr(found, name), getattr(known, name), rtol=1e-4, atol=1e-5)

@@ -162,7 +162,7 @@ def test_naka_rushton_is_recovered():
 def test_surround_suppression_is_recovered():
     rng = np.random.default_rng(4)
     sizes = np.linspace(0.05, 1, 12)
-    true = [(5, rng.uniform(0.1, 0.3), rng.uniform(0.3, 3), rng.uniform(0.4, 0.7)) for _ in range(10)]
+    true = [(5, rng.uniform(0.1, 0.3), rng.uniform(0.3, 3), rng.uniform(0.4, 0.7)) for _ in range(6)]
     fit = tuning.size_tuning(sizes, np.array([tuning.ratio_of_gaussians(sizes, *row) for row in true]))
     dense = np.linspace(0, 1, 20001)[1:]
     for k, row in enumerate(true):

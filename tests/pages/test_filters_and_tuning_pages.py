@@ -52,3 +52,6 @@ def test_tuning_page_refuses_what_cannot_be_drawn():
     app = opened("tuning.py", **CNN, frequencies="4:40")
     assert not app.exception
     assert "Nyquist limit of 32 cycles" in words(app)
+    app.number_input(key="degrees").set_value(0.0).run()
+    assert not app.exception
+    assert "A picture of 0 degrees has no size" in words(app)

@@ -158,7 +158,10 @@ def orientations(answer: choices.Answer, chosen: int, brushed: list[int]) -> Non
         width="content",
         on_select=take,
     )
-    st.caption("Bars lie as the unit likes them, longer the sharper its tuning; a dot has no orientation.")
+    st.caption(
+        "Preferred orientation of each channel, in their order. Bars lie as the unit likes them, longer the "
+        "sharper its tuning; a dot has no orientation."
+    )
 
 
 def _definitions(names: list[str]) -> str:

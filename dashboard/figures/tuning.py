@@ -439,14 +439,11 @@ def orientation_map(
         .mark_rect(fillOpacity=0, stroke=theme.colour("text", dark), strokeWidth=2)
         .encode(x=alt.X("column:Q", scale=x), x2="column2:Q", y=alt.Y("row:Q", scale=y), y2="row2:Q")
     )
+    # No title and no axes: what takes room beside the cells would squeeze them, and angles with them.
     found = alt.layer(grounds, bars, dots, ring).properties(
-        width=width, height=height, title=_map_title(ds), description=orientation_words(ds)
+        width=width, height=height, description=orientation_words(ds)
     )
     return theme.style(found, dark)
-
-
-def _map_title(ds: xr.Dataset) -> str:
-    return f"Preferred orientation of {ds.sizes['unit']} channels of {_who(ds)}, in their order"
 
 
 def _bar(ds: xr.Dataset, unit: int, columns: int, among: bool) -> dict[str, Any]:

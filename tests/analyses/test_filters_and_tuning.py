@@ -172,8 +172,8 @@ def test_what_cannot_be_shown_is_refused(change, words):
 
 
 def test_the_simulated_population_is_recovered():
-    gratings = "gratings?orientations=24&spatial_frequencies=2:3:4.5:6.8:10:15:&phases=4"
-    reference = f"simulated-v1?stimuli={quote(gratings, safe='')}&subjects=1&cells=120&repeats=8"
+    gratings = "gratings?orientations=24&spatial_frequencies=2:2.7:3.6:4.8:6.5:8.7:11.8:15:&phases=8"
+    reference = f"simulated-v1?stimuli={quote(gratings, safe='')}&subjects=1&cells=150&repeats=8"
     recording = recordings.load(reference)
     answer = compute.compute(specs.NeuronTuningSpec(recording=reference))
     truth = recording.truth["simulated V1"]
@@ -182,7 +182,7 @@ def test_the_simulated_population_is_recovered():
     signal = rate.max(axis=1) - rate.min(axis=1)
     good = signal >= 2 * np.sqrt(rate.max(axis=1))
     error = np.abs((answer["mean_orientation"].to_numpy() - truth["orientation"] + 90) % 180 - 90)[good]
-    assert good.sum() > 60
+    assert good.sum() > 100
     assert (error <= 2).mean() >= 0.95
     simple = truth["kind"] == "simple"
     ratio = answer["f1_f0"].to_numpy()

@@ -38,11 +38,11 @@ def test_preferred_pictures_and_field_have_a_verdict_each():
 def test_connections_lead_to_the_units_at_the_other_end():
     app = opened("unit.py", **CNN, layer="stem.0", unit="3", unit_details="Connections")
     assert not app.exception
-    assert "weighs most in block1.conv1" in words(app)
-    button = next(b for b in app.button if "block1.conv1" in b.label)
+    assert "weighs most in block2.conv1 · 19" in words(app)
+    button = next(b for b in app.button if "block2.conv1" in b.label)
     unit = int(button.label.replace("\\", "").rpartition(" ")[2])
     button.click().run()
-    assert app.session_state["layer"] == "block1.conv1"
+    assert app.session_state["layer"] == "block2.conv1"
     assert app.number_input(key="unit").value == unit
 
 

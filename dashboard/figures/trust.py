@@ -99,7 +99,7 @@ def cascade_chart(ds: xr.Dataset, *, dark: bool = False, width: int = 420, heigh
         ),
         y=alt_.Y(
             "likeness:Q",
-            title="Rank correlation with this map",
+            title="Rank correlation",
             scale=alt_.Scale(domain=[min(0.0, *(value for _, value in known)), 1]),
         ),
         tooltip=[

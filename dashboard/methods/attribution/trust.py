@@ -212,7 +212,7 @@ class Randomisation:
             f"{pairs[-1][1]:.2f} of 1 with all of them" if math.isfinite(pairs[-1][1]) else "constant then"
         )
         if lost is None:
-            return f"{told} stays like this one ({ending}): it owes much to the picture and the wiring."
+            return f"{told} never becomes unlike this one ({ending}): part of it owes nothing to learning."
         return (
             f"{told} is unlike this one (below {FORGOTTEN} of 1) from {pairs[lost][0]} on, "
             f"step {lost + 1} of {len(pairs)} ({ending})."

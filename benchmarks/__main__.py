@@ -10,6 +10,7 @@ NAMES = (
     "rdm",
     "bootstrap",
     "inference",
+    "compare",
     "extraction",
     "attention",
     "attribution",

@@ -41,6 +41,7 @@ VERBS = {
     "inference": "inference",
     "rdm-partition": "rdm-partition",
     "influence": "influence",
+    "flexible": "combine",
     "attribution": "attribute",
     "attribution-set": "attribute-set",
     "conductance": "conductance",
@@ -69,6 +70,7 @@ LABELS = {
     "model-rdm": "Simple models",
     "rdm-partition": "Variance of RDMs",
     "influence": "Influence of stimuli",
+    "flexible": "Combined layers",
     "predictions": "Predictions",
     "training": "Training",
     "costs": "Costs of layers",
@@ -353,6 +355,18 @@ def _rdm_partition_text(spec: Any) -> str:
     )
 
 
+def _flexible_text(spec: Any) -> str:
+    folds = f"{spec.folds} folds" if spec.folds else "2 to 5 folds, by their number"
+    return (
+        f"RDMs of {_layers(spec)} of {shown(spec.network)} ({METRIC_WORDS[spec.metric]}) were combined "
+        "with non-negative weights (least squares to the pooled RDM of the training subjects), by the best "
+        "mixture of two neighbours, and by choice of one. Every combination was fitted to all subjects but "
+        f"one and to part of the stimuli ({folds}; {spec.repeats} random partitions, seed {spec.seed}) and "
+        f"scored by {MEASURE_WORDS[spec.measure]} on the held-out subject and stimuli of {_areas(spec)} of "
+        f"{shown(spec.recording)} (Storrs et al., 2021; Schütt et al., 2023)."
+    )
+
+
 def _influence_text(spec: Any) -> str:
     return (
         f"{spec.layer or 'The best layer'} of {shown(spec.network)} was compared with "
@@ -574,6 +588,7 @@ METHODS: dict[str, Callable[[Any], str]] = {
     "inference": _inference_text,
     "rdm-partition": _rdm_partition_text,
     "influence": _influence_text,
+    "flexible": _flexible_text,
 }
 """Kind of spec -> its text for a methods section."""
 

@@ -415,6 +415,23 @@ class RdmPartitionSpec(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
+class FlexibleSpec(Spec):
+    """Do several layers together resemble an area more than one of them, on data held out?"""
+
+    kind: ClassVar[str] = "flexible"
+    network: str = _source("network")
+    recording: str = _source("recording")
+    areas: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
+    metric: Metric = "correlation"
+    measure: Measure = "spearman"
+    reducer: str = "all"
+    folds: int = 0
+    repeats: int = 10
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class InfluenceSpec(Spec):
     """Which stimuli carry the similarity of a layer with an area, and about which pairs do they disagree?"""
 

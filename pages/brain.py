@@ -11,6 +11,7 @@ from dashboard.figures.alternative import alt_text
 from dashboard.specs import BrainSpec, Measure, Metric, Resample
 from dashboard.ui import (
     answers,
+    brain_flexible,
     brain_influence,
     brain_partition,
     brain_tests,
@@ -102,6 +103,7 @@ def details(answer: choices.Answer, spec: BrainSpec, shown: str) -> None:
         "Table": lambda: table(answer),
         "Tests": lambda: brain_tests.draw(spec, shown),
         "Unique and shared": lambda: brain_partition.draw(spec, shown, layers, best),
+        "Combined layers": lambda: brain_flexible.draw(spec, shown),
         "Stimuli": lambda: brain_influence.draw(spec, shown, layers, best),
     }
     if others:

@@ -69,6 +69,7 @@ ANALYSES: dict[str, Analysis] = {
     "rdm-partition": Analysis(
         "partition", "parts", 1, lane="long", builds_on=("rdm", "area-rdm", "model-rdm")
     ),
+    "flexible": Analysis("flexible", "combine", 1, lane="long", builds_on=("rdm", "area-rdm")),
     "influence": Analysis("influence", "influence", 1, lane="long", builds_on=("rdm", "area-rdm")),
     "predictions": Analysis("predictions", "predictions", 2, lane="long"),
     "training": Analysis("network", "training", 1),

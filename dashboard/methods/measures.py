@@ -213,6 +213,10 @@ def compare(a: np.ndarray, b: np.ndarray, measure: str, keep: np.ndarray, digits
         a, b = ranks(a, digits), ranks(b, digits)
     if entry.family == "tau":
         return _taus(a, b, measure)
+    if entry.family == "whitened" and keep.all():
+        found = _whitened_products(a, b, entry)
+        if found is not None:
+            return found
     return _directions(a, measure, keep) @ _directions(b, measure, keep).T
 
 
@@ -243,10 +247,24 @@ def _directions(values: np.ndarray, measure: str, keep: np.ndarray) -> np.ndarra
 
 
 def ranks(values: np.ndarray, digits: int | None) -> np.ndarray:
-    """Return average ranks along the last axis, from 1."""
+    """Return average ranks along the last axis of (n, p), from 1.
+
+    Where all neighbours in order are further apart than rounding could bring them, the order gives the
+    ranks; only other rows are rounded and their ties averaged.
+    """
     from scipy.stats import rankdata
 
-    return rankdata(significant(values, digits), axis=-1)
+    rows = np.atleast_2d(values)
+    order = np.argsort(rows, axis=-1)
+    ordered = np.take_along_axis(rows, order, -1)
+    step = 0.0 if digits is None else 10.0 ** (1 - digits)
+    size = np.maximum(np.abs(ordered[:, 1:]), np.abs(ordered[:, :-1]))
+    plain = (np.diff(ordered, axis=-1) > step * size).all(-1)
+    found = np.empty(rows.shape)
+    np.put_along_axis(found, order, np.arange(1.0, rows.shape[-1] + 1)[None], -1)
+    if not plain.all():
+        found[~plain] = rankdata(significant(rows[~plain], digits), axis=-1)
+    return found.reshape(np.shape(values))
 
 
 def _units(values: np.ndarray, entry: Measure, keep: np.ndarray) -> np.ndarray:
@@ -277,6 +295,43 @@ def _whitened(values: np.ndarray, keep: np.ndarray) -> np.ndarray:
     effects = np.linalg.solve(normal, sums.T).T
     off = half - effects[:, i] - effects[:, j]
     return np.concatenate([np.sqrt(2.0) * off, -2.0 * effects], axis=1)
+
+
+LITTLE_LEFT = 1e-6
+"""Share of a squared norm that must be left after centring for sums of products to be exact enough."""
+
+
+def _whitened_products(a: np.ndarray, b: np.ndarray, entry: Measure) -> np.ndarray | None:
+    """Compare complete RDMs without centring a matrix; None where too few digits would be left.
+
+    Of matrices D and E with row sums s and r and totals t and u, double centring leaves the product
+    <D, E> - 2 s'r / n + t u / n² (Diedrichsen et al. 2021): products of the vectors and of few sums.
+    """
+    n = n_stimuli(a.shape[1])
+    if entry.centred:
+        a, b = a - a.mean(1, keepdims=True), b - b.mean(1, keepdims=True)
+    s, r = _row_sums(a, n), _row_sums(b, n)
+    norms = []
+    for values, sums in ((a, s), (b, r)):
+        raw = 2 * np.einsum("rp,rp->r", values, values)
+        left = raw - 2 / n * np.einsum("rn,rn->r", sums, sums) + (sums.sum(1) / n) ** 2
+        if not (left > LITTLE_LEFT * raw).all():
+            return None
+        norms.append(np.sqrt(left))
+    products = 2 * (a @ b.T) - 2 / n * (s @ r.T) + np.outer(s.sum(1), r.sum(1)) / n**2
+    return products / np.outer(*norms)
+
+
+def _row_sums(values: np.ndarray, n: int) -> np.ndarray:
+    """Return the row sums (n_rdms, n) of the matrices of condensed RDMs."""
+    found = np.zeros((len(values), n))
+    start = 0
+    for i in range(n - 1):
+        row = values[:, start : start + n - 1 - i]
+        found[:, i] += row.sum(1)
+        found[:, i + 1 :] += row
+        start += n - 1 - i
+    return found
 
 
 def _taus(a: np.ndarray, b: np.ndarray, measure: str) -> np.ndarray:

@@ -148,7 +148,11 @@ def test_brain_page_tests_layers_in_its_tab():
 
 @pytest.mark.parametrize(
     ("part", "sentence"),
-    [("Unique and shared", "of the variance of simulated V1"), ("Stimuli", "adds most to the similarity")],
+    [
+        ("Unique and shared", "of the variance of simulated V1"),
+        ("Combined layers", "than one layer chosen in training"),
+        ("Stimuli", "adds most to the similarity"),
+    ],
 )
 def test_brain_page_splits_variance_and_shows_stimuli(part, sentence):
     app = opened("brain.py", bootstrap="60", part=part, network="bundled:tilt_cnn", models="pool,pixels")

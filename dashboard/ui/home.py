@@ -73,6 +73,32 @@ WAYS = (
         "Orientation, spatial frequency, size: tuning of every unit to gratings, beside the neurons'.",
         {"network": "bundled:objects_cnn", "stimuli": "objects", "neurons": "true"},
     ),
+    Way(
+        "encoding.py",
+        ":material/stacked_line_chart:",
+        "Predict each neuron",
+        "Which layer predicts each neuron or voxel best, beside its noise ceiling, and what layers share.",
+        {"network": "bundled:tilt_cnn", "stimuli": "gratings", "recording": "simulated-v1"},
+    ),
+    Way(
+        "alignment.py",
+        ":material/compare_arrows:",
+        "Compare two networks",
+        "Which layers of two networks speak the same language: CKA, Procrustes, CCA, with intervals.",
+        {"network": "bundled:objects_cnn", "stimuli": "objects", "second": "bundled:objects_vit"},
+    ),
+    Way(
+        "decoding.py",
+        ":material/psychology:",
+        "Read out orientation",
+        "The same decoders on layers and areas: what can be read out, and how many neurons it takes.",
+        {
+            "network": "bundled:tilt_cnn",
+            "recording": "simulated-v1",
+            "source": "layers and areas, side by side",
+            "column": "orientation",
+        },
+    ),
 )
 
 

@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from dashboard.ui.adding import recording
+from dashboard.ui.adding import network, recording
 
 KINDS = {"recording": "A recording", "network": "A network", "stimuli": "Pictures or texts"}
-SHOW = {"recording": recording.show}
+SHOW = {"recording": recording.show, "network": network.show}
 
 st.title("What of your own would you like to look into?")
 kind = st.segmented_control(

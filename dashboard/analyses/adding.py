@@ -32,4 +32,10 @@ def _recording(upload: str) -> dict[str, Any]:
     return uploaded.look(upload)
 
 
-_LOOKS: dict[str, Callable[[str], dict[str, Any]]] = {"recording": _recording}
+def _network(upload: str) -> dict[str, Any]:
+    from dashboard.networks import uploaded
+
+    return uploaded.look(upload)
+
+
+_LOOKS: dict[str, Callable[[str], dict[str, Any]]] = {"recording": _recording, "network": _network}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dashboard.errors import InputError, unknown
-from dashboard.networks import bundled, hf, timm_zoo, zoo
+from dashboard.networks import bundled, hf, own, timm_zoo, uploaded, zoo
 from dashboard.networks.network import Entry, InputKind, Opened
 from dashboard.networks.seeding import seeded
 from dashboard.reference import Reference, parse
@@ -51,6 +51,8 @@ SCHEMES: dict[str, Scheme] = {
     "bundled": Scheme(bundled.facts, bundled.open_network, bundled.entries, reads=bundled.reads),
     "torchvision": Scheme(zoo.facts, zoo.open_network, zoo.entries, options=("weights", "classes")),
     "timm": Scheme(timm_zoo.facts, timm_zoo.open_network, timm_zoo.entries, options=("weights", "classes")),
+    "own": Scheme(own.facts, own.open_network, own.entries, options=("weights", "classes")),
+    "upload": Scheme(uploaded.facts, uploaded.open_network, uploaded.entries, reads=uploaded.reads),
     "hf": Scheme(hf.facts, hf.open_network, hf.entries, options=("revision",), reads=hf.reads),
 }
 """Every source of networks by the name that stands before the colon."""

@@ -27,6 +27,9 @@ WRAPPERS = ("state_dict", "model_state_dict", "model", "module", "ema")
 PREFIXES = ("module.", "model.", "_orig_mod.")
 """What DataParallel, Lightning and torch.compile put before every name."""
 
+_NOT_WEIGHTS = {"optimizer", "optimizer_states", "lr_schedulers", "callbacks", "loops", "hyper_parameters"}
+"""Keys under which training programs keep other things than the weights."""
+
 MAX_BYTES = 8 * 2**30
 _LAYERS_OF_UNWRAPPING = 3
 
@@ -79,6 +82,41 @@ def read_file(file: Path, digest: str | None = None) -> State:
         return _safetensors(data, file.name)
     formats.check_checkpoint(data, file.name)
     return unwrap(_checkpoint(data, file.name), file.name)
+
+
+def read_tables(data: bytes, name: str) -> dict[str, State]:
+    """Read every table of weights in a file, by the keys that lead to it (``""`` for the file itself).
+
+    Parameters
+    ----------
+    data : bytes
+        A safetensors file or a PyTorch checkpoint; it is checked before it is opened.
+    name : str
+
+    Raises
+    ------
+    InputError
+        When the file is refused or damaged, or holds no table of weights.
+    """
+    if formats.recognise(data, name) == "safetensors":
+        formats.check_safetensors(data, name)
+        return {"": _safetensors(data, name)}
+    formats.check_checkpoint(data, name)
+    found: dict[str, State] = {}
+    waiting: list[tuple[str, Any]] = [("", _checkpoint(data, name))]
+    while waiting:
+        path, content = waiting.pop(0)
+        if not isinstance(content, dict) or path.count(".") >= _LAYERS_OF_UNWRAPPING:
+            continue
+        tensors = _only_tensors(content)
+        if len(tensors) > 1 and any(t.dim() > 1 for t in tensors.values()):
+            found[path] = tensors
+        inner = [(k, v) for k, v in content.items() if isinstance(k, str) and isinstance(v, dict)]
+        waiting.extend((f"{path}.{k}" if path else k, v) for k, v in inner if k not in _NOT_WEIGHTS)
+    if not found:
+        message = f'"{formats.clean(name)}" holds no table of weights.'
+        raise formats.WeightsRefused(message, "Save the state dict as .safetensors and use that.")
+    return found
 
 
 def read_verified(file: Path) -> State:

@@ -83,7 +83,8 @@ def assemble(source: Source, recipe: Recipe) -> Parts:
         When an answer is missing or does not fit the arrays, or values cannot be used; it names which.
     """
     if not recipe.values:
-        raise InputError("No array was chosen.", "Choose the array with the responses or RDMs.")
+        message = "No array of numbers with stimuli and units, and no RDM, was found or chosen."
+        raise InputError(message, "Choose the array with the responses or RDMs.")
     parts = _rdm_parts(source, recipe) if recipe.form == "rdms" else _response_parts(source, recipe)
     n = len(parts.names)
     if n < FEWEST:

@@ -20,6 +20,13 @@ _MATRIX, _COMPRESSED = 14, 15
 _CELL, _STRUCT, _OBJECT, _CHAR, _SPARSE, _FUNCTION, _OPAQUE = 1, 2, 3, 4, 5, 16, 17
 _ITEM_BYTES = {_CHAR: 4, _SPARSE: 0, 6: 8, 7: 4, 8: 1, 9: 1, 10: 2, 11: 2, 12: 4, 13: 4, 14: 8, 15: 8}
 
+_INT8, _INT32, _UINT32, _UTF8 = 1, 5, 6, 16
+_TEXTS = {16, 17, 18}
+_STORED_BYTES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8, 16: 1, 17: 2, 18: 4}
+"""Bytes per entry of the types in which numbers and characters are stored."""
+
+_COMPLEX = 0x08
+
 _log = logging.getLogger(__name__)
 
 
@@ -111,19 +118,33 @@ class _Walk:
     def inflate(self, body: memoryview) -> bytes:
         """Inflate in pieces, and stop when the limit is passed."""
         inflater = zlib.decompressobj()
-        pieces = []
+        pieces: list[bytes] = []
+        done = expected = 0
         rest: bytes | memoryview = body
         while rest and not inflater.eof:
             piece = inflater.decompress(rest, 2**20)
             rest = inflater.unconsumed_tail
+            if not pieces:
+                self._check_tag(piece)
+                expected = 8 + struct.unpack_from(self.order + "I", piece, 4)[0]
             pieces.append(piece)
+            done += len(piece)
             self.n_bytes += len(piece)
+            if done > expected:  # a bomb: more comes out than the variable says it has
+                raise _damaged(self.name)
             if self.n_bytes > self.limit:
                 message = f'The variables in "{self.name}" would need more than {self.limit // 2**20} MB.'
                 raise InputError(message, "Save only the arrays that are needed.")
         if not inflater.eof:
             raise _damaged(self.name)
         return b"".join(pieces)
+
+    def _check_tag(self, piece: bytes) -> None:
+        """Refuse what is no variable, or would be too large, before more of it is inflated."""
+        kind, size = struct.unpack_from(self.order + "II", piece)
+        if kind != _MATRIX:
+            raise _damaged(self.name)
+        self._check_size(size, "A variable")
 
     def matrix(self, body: memoryview) -> None:
         """Check a matrix and all that it holds."""
@@ -139,14 +160,16 @@ class _Walk:
 
     def _inside(self, body: memoryview) -> list[memoryview]:
         """Check the header of a matrix, and return the matrices in it."""
-        _, flags, place = self._element(body, 0)
+        flag_kind, flags, place = self._element(body, 0)
         kind = struct.unpack_from(self.order + "I", flags)[0] & 0xFF
         if kind == _OPAQUE:
             self._skip("an object")
             return []
-        _, shape, place = self._element(body, place)
+        shape_kind, shape, place = self._element(body, place)
         sizes = struct.unpack(f"{self.order}{len(shape) // 4}i", shape)
-        _, label, place = self._element(body, place)
+        label_kind, label, place = self._element(body, place)
+        if (flag_kind, len(flags), shape_kind, label_kind) != (_UINT32, 8, _INT32, _INT8):
+            raise _damaged(self.name)  # scipy trusts these, and ends the process where they are wrong
         n = math.prod(sizes)
         variable = bytes(label).decode("latin-1") or "A part"
         if min(sizes, default=0) < 0:
@@ -159,7 +182,40 @@ class _Walk:
             _, length, place = self._element(body, place)
             _, fields, place = self._element(body, place)
             n *= len(fields) // max(struct.unpack_from(self.order + "i", length)[0], 1)
-        return self._matrices(body, place, n) if kind in (_CELL, _STRUCT) else []
+        if kind in (_CELL, _STRUCT):
+            return self._matrices(body, place, n)
+        self._check_numbers(body, place, n, kind, bool(flags[1 if self.order == "<" else 2] & _COMPLEX))
+        return []
+
+    def _check_numbers(self, body: memoryview, place: int, n: int, kind: int, imaginary: bool) -> None:
+        """Refuse numbers and characters whose type or count is not what the header of the matrix says."""
+        if kind not in (_CHAR, _SPARSE, *_ITEM_BYTES):
+            raise _damaged(self.name)
+        if kind == _SPARSE:
+            return self._check_sparse(body, place, imaginary)
+        for _ in range(2 if imaginary else 1):
+            stored, content, place = self._element(body, place)
+            item = _STORED_BYTES.get(stored)
+            if item is None or (kind != _CHAR and stored in _TEXTS) or len(content) % item:
+                raise _damaged(self.name)
+            if stored != _UTF8 and len(content) // item != n:
+                raise _damaged(self.name)
+        return None
+
+    def _check_sparse(self, body: memoryview, place: int, imaginary: bool) -> None:
+        parts = []
+        for _ in range(4 if imaginary else 3):
+            stored, content, place = self._element(body, place)
+            item = _STORED_BYTES.get(stored)
+            if item is None or len(content) % item:
+                raise _damaged(self.name)
+            parts.append((stored, content))
+        rows, ends = parts[0], parts[1]
+        if rows[0] != _INT32 or ends[0] != _INT32 or len(ends[1]) < 4:
+            raise _damaged(self.name)
+        counts = struct.unpack(f"{self.order}{len(ends[1]) // 4}i", ends[1])
+        if counts[0] != 0 or list(counts) != sorted(counts) or counts[-1] > len(rows[1]) // 4:
+            raise _damaged(self.name)
 
     def _matrices(self, body: memoryview, place: int, n: int) -> list[memoryview]:
         if n > len(body) // 8:  # each takes a tag of 8 bytes at least

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,10 +15,14 @@ from typing import Any
 
 import numpy as np
 
+from dashboard.errors import HomologError
 from dashboard.networks.formats import looks_like
 from dashboard.recordings.readers.source import Array, Refused, Source, damaged, shown
 
 __all__ = ["FORMATS", "REFUSALS", "Array", "Format", "Refused", "Source", "look", "open_all", "recognise"]
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -238,7 +243,14 @@ def open_all(files: Sequence[tuple[Path, str]]) -> Source:
 
 
 def _open(path: Path, name: str) -> Source:
-    source = FORMATS[recognise(path, name)].open(path, shown(name))
+    form = FORMATS[recognise(path, name)]
+    try:
+        source = form.open(path, shown(name))
+    except (HomologError, MemoryError):
+        raise
+    except Exception as error:  # what a library makes of damaged bytes is its own affair
+        log.info("%s as %s: %r", shown(name), form.title, error)
+        raise damaged(shown(name)) from error
     if not source.arrays:
         raise Refused(f'"{shown(name)}" holds no arrays that are read.', REFUSALS["unknown"][1])
     return source

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from dashboard.errors import HomologError, InputError
 from dashboard.recordings.readers.source import (
     MOST_ARRAYS,
     Array,
@@ -106,7 +107,7 @@ def checked(path: Path, name: str) -> tuple[Any, dict[str, Any]]:
         raise damaged(name) from error
     try:
         found = dict(_walk(file, name))
-    except Refused:
+    except (InputError, MemoryError):
         raise
     except Exception as error:
         raise damaged(name) from error
@@ -181,7 +182,6 @@ def _address(item: Any) -> Any:
 
 def guarded(name: str, read: Callable[..., np.ndarray]) -> Callable[[str, Mapping[str, Any]], np.ndarray]:
     """Return a reader whose failures are one sentence."""
-    from dashboard.errors import HomologError
 
     def reading(label: str, options: Mapping[str, Any]) -> np.ndarray:
         try:

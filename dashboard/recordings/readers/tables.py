@@ -114,13 +114,13 @@ def _header(cells: Sequence[str], name: str) -> list[str]:
     if len(cells) > MOST_COLUMNS:
         message = f'"{name}" has {len(cells):,} columns, more than {MOST_COLUMNS:,}.'
         raise Refused(message, "Save wide data as .npz or parquet.")
+    if all(_number(cell, ".") is not None for cell in cells):
+        message = f'The first line of "{name}" holds numbers, where the names of the columns should be.'
+        raise InputError(message, "Add a header line with a name per column.")
     twice = [cell for cell, count in Counter(cells).items() if count > 1 and cell]
     if twice:
         message = f'"{name}" has several columns called {listing(shown(t, 40) for t in twice)}.'
         raise InputError(message, "Give every column a name of its own.")
-    if all(_number(cell, ".") is not None for cell in cells):
-        message = f'The first line of "{name}" holds numbers, where the names of the columns should be.'
-        raise InputError(message, "Add a header line with a name per column.")
     named = [shown(cell, 200) if cell else f"column {i}" for i, cell in enumerate(cells, 1)]
     if len(set(named)) < len(named):
         message = f'"{name}" has columns without a name, or with one that is taken.'

@@ -159,11 +159,23 @@ def _parser() -> argparse.ArgumentParser:
     fetch = verbs.add_parser("fetch", help="download a recording of the catalogue, by checksum")
     fetch.add_argument("name", help="such as kriegeskorte92")
     fetch.set_defaults(run=_fetch)
+    _add_bring_options(verbs)
     run = verbs.add_parser("run", help="answer any spec, as a page exported it")
     run.add_argument("spec_file", metavar="SPEC.json", type=Path)
     _add_output_options(run)
     run.set_defaults(run=_run_file)
     return parser
+
+
+def _add_bring_options(verbs: Any) -> None:
+    add = verbs.add_parser("add", help="bring your own network, stimuli or recording, as the Add page does")
+    add.add_argument("files", metavar="FILE", type=Path, nargs="+", help="files that belong together")
+    add.add_argument("--as", dest="brings", choices=typing.get_args(specs.Brings), help="what they are")
+    add.add_argument("--recipe", type=Path, help="JSON that the Add page exported (default: a guess)")
+    add.set_defaults(run=_bring)
+    check = verbs.add_parser("check-server", help="say whether the server is safe to expose")
+    check.add_argument("--url", default="", help="of the running server (default: as the settings say)")
+    check.set_defaults(run=_check_server)
 
 
 def _add_spec_options(parser: argparse.ArgumentParser, cls: type[specs.Spec]) -> None:
@@ -237,6 +249,31 @@ def _fetch(options: argparse.Namespace) -> None:
     with _bar(quiet=False):
         recordings.fetch(options.name, progress.report)
     sys.stderr.write(f"{options.name} is here.\n")
+
+
+def _bring(options: argparse.Namespace) -> None:
+    from dashboard.bringing import bring
+
+    with errors.collect_cautions() as given, _bar(quiet=False):
+        reference, said = bring(options.files, options.brings, options.recipe)
+    for caution in given:
+        sys.stderr.write(f"note: {caution.message}\n")
+    sys.stderr.write(f"{said}\n")
+    sys.stdout.write(f"{reference}\n")
+
+
+def _check_server(options: argparse.Namespace) -> int:
+    from dashboard.exposure import check
+
+    findings = check(options.url)
+    for finding in findings:
+        sys.stdout.write(f"{finding.grade:7} {finding.name}: {finding.said}\n")
+    unsafe = sum(finding.grade == "unsafe" for finding in findings)
+    verdict = (
+        f"{unsafe} settings make it unsafe to expose." if unsafe else "Nothing makes it unsafe to expose."
+    )
+    sys.stdout.write(f"{verdict}\n")
+    return 2 if unsafe else 0
 
 
 def _compute_and_write(spec: specs.Spec, options: argparse.Namespace) -> None:

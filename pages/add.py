@@ -2,15 +2,15 @@
 
 import streamlit as st
 
-from dashboard.ui.adding import network, recording
+from dashboard.ui.adding import network, recording, shown
 
 KINDS = {"recording": "A recording", "network": "A network", "stimuli": "Pictures or texts"}
-SHOW = {"recording": recording.show, "network": network.show}
+SHOW = {"recording": recording.show, "network": network.show, "stimuli": shown.show}
 
 st.title("What of your own would you like to look into?")
 kind = st.segmented_control(
     "What you bring",
-    [name for name in KINDS if name in SHOW],
+    list(KINDS),
     default="recording",
     key="bring",
     bind="query-params",

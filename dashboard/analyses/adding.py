@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any
 
 import xarray as xr
 
-from dashboard import kept
+from dashboard import bringing, kept
 from dashboard.specs import LookSpec
 
 
@@ -20,22 +18,5 @@ def look(spec: LookSpec) -> xr.Dataset:
     xarray.Dataset
         Without variables; the attribute ``found`` is JSON: what the files hold, and a guess of the recipe.
     """
-    found = kept.opened(spec.upload)
-    return xr.Dataset(
-        attrs={"title": found.title, "found": json.dumps(_LOOKS[spec.brings](spec.upload)), "simulated": "no"}
-    )
-
-
-def _recording(upload: str) -> dict[str, Any]:
-    from dashboard.recordings import uploaded
-
-    return uploaded.look(upload)
-
-
-def _network(upload: str) -> dict[str, Any]:
-    from dashboard.networks import uploaded
-
-    return uploaded.look(upload)
-
-
-_LOOKS: dict[str, Callable[[str], dict[str, Any]]] = {"recording": _recording, "network": _network}
+    found = json.dumps(bringing.look(spec.brings, spec.upload))
+    return xr.Dataset(attrs={"title": kept.opened(spec.upload).title, "found": found, "simulated": "no"})

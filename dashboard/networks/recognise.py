@@ -15,7 +15,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -209,7 +209,7 @@ def _of_torchvision() -> Iterator[tuple[str, Callable[[], Any], Callable[[], str
 
     for name in zoo.builders():
         build = zoo._builder(name, zoo._published(name, "DEFAULT"), 1000)
-        yield f"torchvision:{name}", build, lambda name=name: _head_of_torchvision(name)
+        yield f"torchvision:{name}", build, partial(_head_of_torchvision, name)
 
 
 def _head_of_torchvision(name: str) -> str:
@@ -231,8 +231,7 @@ def _of_timm() -> Iterator[tuple[str, Callable[[], Any], Callable[[], str]]]:
         settings = timm.models.get_pretrained_cfg(name)
         head = settings.classifier if settings is not None else None
         if isinstance(head, str) and head:
-            build = lambda name=name: timm.create_model(name, pretrained=False)  # noqa: E731
-            yield f"timm:{name}", build, lambda head=head: head
+            yield f"timm:{name}", partial(timm.create_model, name, pretrained=False), partial(str, head)
 
 
 if __name__ == "__main__":

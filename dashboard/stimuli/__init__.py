@@ -235,10 +235,10 @@ SOURCES: dict[str, Source] = {
         identify=_later("dashboard.stimuli.recorded", "identify_recorded"),
     ),
     "upload": Source(
-        title="Uploaded pictures",
-        description="Pictures that were dropped on the Predictions page.",
+        title="Pictures or texts that somebody brought",
+        description="Pictures, a zip of them with a table of names and columns, or texts, from the Add page.",
         example="upload:DIGEST",
-        options=(),
+        options=("column", "category"),
         load=_later("dashboard.stimuli.uploads", "load_uploads"),
         identify=_later("dashboard.stimuli.uploads", "identify_uploads"),
     ),

@@ -132,15 +132,32 @@ def load_zip(reference: Reference) -> Stimuli:
     reference.check_options(())
     path = find(reference.rest, "zip")
     digest = _zip_digest(path)
-    archive = _open_zip(path)
-    infos = {_safe_member(info, path.name): info for info in _members(archive, path.name)}
+    return stimuli_of(reference, zip_members(path, path.name), f'"{path.name}"', digest)
+
+
+def zip_members(path: Path, name: str) -> list[Member]:
+    """Return the pictures in a zip, in natural order of their names.
+
+    Parameters
+    ----------
+    path : Path
+        Where it lies.
+    name : str
+        What it is called in messages.
+
+    Raises
+    ------
+    InputError
+        As `load_zip`.
+    """
+    archive = _open_zip(path, name)
+    infos = {_safe_member(info, name): info for info in _members(archive, name)}
     lock = threading.Lock()
 
     def reader(info: zipfile.ZipInfo) -> Callable[[], bytes]:
-        return lambda: _read_member(archive, info, path.name, lock)
+        return lambda: _read_member(archive, info, name, lock)
 
-    paths = _pictures_of(list(infos), f'"{path.name}"')
-    return stimuli_of(reference, [Member(p, reader(infos[p])) for p in paths], f'"{path.name}"', digest)
+    return [Member(p, reader(infos[p])) for p in _pictures_of(list(infos), f'"{name}"')]
 
 
 def identify_zip(reference: Reference) -> str:
@@ -153,11 +170,11 @@ def _zip_digest(path: Path) -> str:
     return digest_of("zip", VERSION, pictures.VERSION, file_digest(path))
 
 
-def _open_zip(path: Path) -> zipfile.ZipFile:
+def _open_zip(path: Path, name: str) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        message = f'"{path.name}" is not a complete zip file.'
+        message = f'"{name}" is not a complete zip file.'
         raise InputError(message, "Download or pack it again.") from error
 
 

@@ -44,23 +44,39 @@ def load_texts(reference: Reference) -> Stimuli:
         When there is no such file or column, or it is not a text file or table within the limits.
     """
     path = _path(reference)
-    table = _table(path, reference)
-    texts, categories, columns = (_lines(path), (), {}) if table is None else _from_table(*table, path.name)
+    return texts_of(reference, files.read_bytes(path), path.name, identify_texts(reference))
+
+
+def texts_of(reference: Reference, data: bytes, name: str, digest: str) -> Stimuli:
+    """Make the set from the bytes of a file; see `load_texts`.
+
+    Parameters
+    ----------
+    reference : Reference
+        Its options say the columns.
+    data : bytes
+    name : str
+        What the file is called; its ending tells tables.
+    digest : str
+    """
+    content = decoded(data, name)
+    table = _table(content, name, reference)
+    texts, categories, columns = (_lines(content), (), {}) if table is None else _from_table(*table, name)
     if not 1 <= len(texts) <= MOST_TEXTS:
-        message = f'"{path.name}" holds {len(texts) or "no"} texts.'
+        message = f'"{name}" holds {len(texts) or "no"} texts.'
         raise InputError(message, f"Give 1 to {MOST_TEXTS:,}, one per line or row.")
     for number, text in enumerate(texts, start=1):
         if len(text) > MOST_CHARACTERS:
-            message = f'Text {number} of "{path.name}" has {len(text):,} characters.'
+            message = f'Text {number} of "{name}" has {len(text):,} characters.'
             raise InputError(message, f"Give texts of at most {MOST_CHARACTERS:,} characters.")
     return Stimuli(
         reference=str(reference),
-        title=f'Texts of "{path.name}"',
-        description=f'{len(texts)} texts of "{path.name}".',
+        title=f'Texts of "{name}"',
+        description=f'{len(texts)} texts of "{name}".',
         names=names(texts),
         categories=categories,
         columns=columns,
-        digest=identify_texts(reference),
+        digest=digest,
         draw=lambda i: tile(texts[i]),
         texts=texts,
     )
@@ -134,47 +150,60 @@ def _path(reference: Reference) -> Path:
     return files.find(reference.rest, "text")
 
 
-def _content(path: Path) -> str:
-    """Return the text of a file: UTF-8, UTF-16 with its mark, else Latin-1, which is told."""
-    data = files.read_bytes(path)
+def decoded(data: bytes, name: str) -> str:
+    """Return the text of a file: UTF-8, UTF-16 with its mark, else Latin-1, which is told.
+
+    Raises
+    ------
+    InputError
+        When it is too large or no text.
+    """
     if len(data) > MOST_BYTES:
-        message = f'"{path.name}" has {len(data) / 2**20:.0f} MB, more than {MOST_BYTES // 2**20} MB.'
+        message = f'"{name}" has {len(data) / 2**20:.0f} MB, more than {MOST_BYTES // 2**20} MB.'
         raise InputError(message, "Give a smaller file of texts.")
     encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError:
         text = data.decode("latin-1")
-        caution("texts-latin-1", f'"{path.name}" is not UTF-8 and was read as Latin-1.')
+        caution("texts-latin-1", f'"{name}" is not UTF-8 and was read as Latin-1.')
     if "\0" in text:
-        message = f'"{path.name}" is not a text file.'
+        message = f'"{name}" is not a text file.'
         raise InputError(message, "Give one text per line in UTF-8, or a CSV file.")
     return text
 
 
-def _lines(path: Path) -> tuple[str, ...]:
+def _lines(content: str) -> tuple[str, ...]:
     # Not splitlines, which also ends a line at marks that may stand inside a text (U+2028, form feed).
-    lines = _content(path).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    lines = content.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return tuple(line.strip() for line in lines if one_line(line, 2))
 
 
-def _table(path: Path, reference: Reference) -> tuple[list[list[str]], str | None, str | None] | None:
+def _table(
+    content: str, name: str, reference: Reference
+) -> tuple[list[list[str]], str | None, str | None] | None:
     """Return rows, asked column and asked category of a table, or None for a file of lines."""
     column, category = reference.options.get("column"), reference.options.get("category")
-    if path.suffix.casefold() not in (".csv", ".tsv") and column is None:
+    if not name.casefold().endswith((".csv", ".tsv")) and column is None:
         if category is None:
             return None
-        message = f'category of "{path.name}" needs the column of the texts as well.'
-        raise InputError(message, f"Write text:{path.name}?column=NAME&category=NAME.")
-    return _rows(_content(path), path.name), column, category
+        message = f'category of "{name}" needs the column of the texts as well.'
+        raise InputError(message, f"Write text:{name}?column=NAME&category=NAME.")
+    return rows(content, name), column, category
 
 
-def _rows(content: str, name: str) -> list[list[str]]:
-    """Return the rows of a table, header first, all of the same length."""
+def rows(content: str, name: str) -> list[list[str]]:
+    """Return the rows of a table, header first, all of the same length.
+
+    Raises
+    ------
+    InputError
+        When a quote is not closed, headers are equal, or rows differ in length.
+    """
     head = content.partition("\n")[0]
     separator = max(_SEPARATORS, key=head.count)
     try:
-        rows = [
+        found = [
             (reader.line_num, row)
             for reader in [csv.reader(io.StringIO(content, newline=""), delimiter=separator, strict=True)]
             for row in reader
@@ -183,19 +212,19 @@ def _rows(content: str, name: str) -> list[list[str]]:
     except csv.Error as error:
         message = f'"{name}" is not a complete CSV file.'
         raise InputError(message, "Save it again; text with quotes needs them doubled.") from error
-    if not rows:
+    if not found:
         message = f'"{name}" is empty.'
         raise InputError(message, "Give a table with a header and a text per row.")
-    header = [cell.strip() for cell in rows[0][1]]
+    header = [cell.strip() for cell in found[0][1]]
     twice = [cell for cell, count in Counter(header).items() if count > 1]
     if twice:
         message = f'"{name}" has several columns called {listing(one_line(t, 40) for t in twice)}.'
         raise InputError(message, "Give every column a name of its own.")
-    for line, row in rows[1:]:
+    for line, row in found[1:]:
         if len(row) != len(header):
             message = f'Line {line} of "{name}" has {len(row)} cells where the header has {len(header)}.'
             raise InputError(message, f"The cells are read as separated by {_SEPARATORS[separator]}s.")
-    return [header, *(row for _, row in rows[1:])]
+    return [header, *(row for _, row in found[1:])]
 
 
 def _from_table(
@@ -212,7 +241,7 @@ def _from_table(
     texts = tuple(row[place].strip() for row in body)
     categories = tuple(one_line(row[kind], 100) for row in body) if kind is not None and kind != place else ()
     others = {
-        header[i]: _values([row[i] for row in body])
+        header[i]: values([row[i] for row in body])
         for i in range(len(header))
         if i not in (place, kind) and header[i]
     }
@@ -231,7 +260,7 @@ def _place(header: list[str], asked: str | None, usual: tuple[str, ...], what: s
     return next((i for i, cell in enumerate(header) if cell.casefold() in usual), None)
 
 
-def _values(cells: list[str]) -> np.ndarray:
+def values(cells: list[str]) -> np.ndarray:
     """Return a column as numbers when all cells are, else as text without what cannot be shown."""
     try:
         return np.array([float(cell) for cell in cells])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 
 import numpy as np
 import pytest
@@ -129,3 +130,50 @@ def test_a_file_that_changed_on_the_disk_is_refused_and_old_uploads_go(
     monkeypatch.setattr(kept, "KEPT_S", -1)
     uploads.keep([("b.png", encode(pixels))], "s")
     assert "not kept here" in refusal(ref)
+
+
+def zipped(**members: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name.replace("__", "/").replace("_png", ".png"), data)
+    return file.getvalue()
+
+
+def test_a_zip_and_a_table_are_joined_by_name_whatever_their_order(pixels, encode):
+    pictures = zipped(a_png=encode(pixels), b_png=encode(255 - pixels))
+    table = b"file,category,size,orientation\nb.png,bird,2,90.5\na,fish,1,0\n"
+    ref = uploads.keep([("set.zip", pictures), ("table.csv", table)], "s")
+    found = stimuli.load(ref)
+    assert found.names == ("a", "b")
+    assert found.categories == ("fish", "bird")
+    np.testing.assert_array_equal(found.columns["orientation"], [0, 90.5])
+    np.testing.assert_array_equal(found.picture(1), 255 - pixels)
+    assert uploads.look(ref) == {
+        "kind": "pictures",
+        "pictures": 2,
+        "columns": ["file", "category", "size", "orientation"],
+    }
+    assert stimuli.load(f"{ref}?category=size").categories == ("1.0", "2.0")
+    assert stimuli.identity(f"{ref}?category=size") != stimuli.identity(ref)
+    short = uploads.keep([("set.zip", pictures), ("table.csv", b"file,kind\na,fish\n")], "s")
+    assert '"table.csv" has no row for 1 of 2 pictures: b' in refusal(short)
+    twice = uploads.keep([("set.zip", pictures), ("t.csv", b"file,kind\na,x\na.png,y\nb,z\n")], "s")
+    assert "has two rows for" in refusal(twice)
+
+
+def test_texts_come_by_line_or_from_a_column():
+    lines = uploads.keep([("words.txt", "ein Hund\nein Kätzchen\n".encode())], "s")
+    assert stimuli.load(lines).texts == ("ein Hund", "ein Kätzchen")
+    table = uploads.keep([("words.csv", b"id,words,kind\n1,a dog,animal\n2,a car,thing\n")], "s")
+    assert "Say which one holds the texts" in refusal(table)
+    found = stimuli.load(f"{table}?column=words&category=kind")
+    assert (found.texts, found.categories) == (("a dog", "a car"), ("animal", "thing"))
+
+
+def test_bad_zips_of_an_upload_are_refused_by_the_name_of_the_upload(pixels, encode):
+    bad = uploads.keep([("mine.zip", zipped(**{"..__a_png": encode(pixels)}))], "s")
+    assert refusal(bad).startswith('"mine.zip" holds the unsafe member')
+    assert refusal(uploads.keep([("cut.zip", b"PK\x03\x04")], "s")).startswith(
+        '"cut.zip" is not a complete zip'
+    )

@@ -186,7 +186,8 @@ def fuzz(folder: str, seed: int, rounds: int) -> dict[str, int]:
     return counts
 
 
-MUTATIONS = 10_000
+MUTATIONS = int(os.environ.get("HOMOLOG_MUTATIONS", "2000"))
+"""Mutated files per run; 10,000 take about a minute."""
 
 
 def test_mutated_files_of_every_format_give_our_errors_or_numbers(tmp_path):

@@ -308,14 +308,15 @@ def _whitened_products(a: np.ndarray, b: np.ndarray, entry: Measure) -> np.ndarr
     <D, E> - 2 s'r / n + t u / n² (Diedrichsen et al. 2021): products of the vectors and of few sums.
     """
     n = n_stimuli(a.shape[1])
+    sizes = [np.einsum("rp,rp->r", values, values) for values in (a, b)]
     if entry.centred:
         a, b = a - a.mean(1, keepdims=True), b - b.mean(1, keepdims=True)
     s, r = _row_sums(a, n), _row_sums(b, n)
     norms = []
-    for values, sums in ((a, s), (b, r)):
+    for values, sums, size in ((a, s, sizes[0]), (b, r, sizes[1])):
         raw = 2 * np.einsum("rp,rp->r", values, values)
         left = raw - 2 / n * np.einsum("rn,rn->r", sums, sums) + (sums.sum(1) / n) ** 2
-        if not (left > LITTLE_LEFT * raw).all():
+        if not (left > LITTLE_LEFT * size).all():
             return None
         norms.append(np.sqrt(left))
     products = 2 * (a @ b.T) - 2 / n * (s @ r.T) + np.outer(s.sum(1), r.sum(1)) / n**2

@@ -20,13 +20,13 @@ from dashboard.ui.text import plain
 
 def draw(session: Session) -> None:
     """Draw a button with the session's name, and behind it all that concerns sessions."""
-    saved = f"saved {session.saved[11:16]} UTC" if session.saved else "not saved before the first figure"
+    # The help stays the same at every save: Streamlit closes a popover whose help changes.
     with st.popover(
         plain(session.name),
         icon=":material/folder_open:",
         key="sessions",
         on_change="rerun",
-        help=f"This session, {saved}: rename it, open another, export, import or share it.",
+        help="This session: rename it, open another, export, import or share it.",
     ) as opened:
         if opened.open:
             _this(session)
@@ -49,6 +49,9 @@ def _this(session: Session) -> None:
         max_chars=sessions.LONGEST_NAME,
         on_change=rename,
         help="It saves itself at every change, with the version before as a backup.",
+    )
+    st.caption(
+        f"Saved at {session.saved[11:19]} UTC." if session.saved else "Saved from the first figure on."
     )
     with st.container(horizontal=True):
         st.button("New", icon=":material/add:", on_click=_new, help="Begin an empty session; this one stays.")

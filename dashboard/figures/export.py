@@ -7,7 +7,8 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from string import Template
@@ -29,6 +30,40 @@ MILLIMETRES: dict[str, float] = {"single": 85.0, "double": 180.0}
 """Width of a journal's single and double column."""
 
 PIXELS_PER_MM = 96 / 25.4
+SCREEN_DPI, PRINT_DPI = 192, 300
+POINTS = (5.0, 12.0)
+"""Sizes of letters that journals ask for lie between these."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a figure is drawn for a file.
+
+    Attributes
+    ----------
+    preset : {"single", "double"}
+        85 or 180 mm wide.
+    points : float
+        Size of the labels of axes in print, in points; 0 leaves the proportions as on the screen.
+    dpi : int
+        Pixels to the inch of a PNG: 192 is twice a screen's, 300 is what journals ask for.
+    """
+
+    preset: Preset = "double"
+    points: float = 0.0
+    dpi: int = SCREEN_DPI
+
+    def __post_init__(self) -> None:
+        if self.preset not in MILLIMETRES:
+            raise unknown("width", self.preset, get_args(Preset))
+        low, high = POINTS
+        if self.points and not low <= self.points <= high:
+            message = f"Letters cannot be {self.points:g} points high."
+            raise InputError(message, f"Choose {low:g} to {high:g}, or 0 to leave them as they are.")
+        if self.dpi not in (SCREEN_DPI, PRINT_DPI):
+            raise unknown("resolution", str(self.dpi), (str(SCREEN_DPI), str(PRINT_DPI)))
+
+
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet takes a text that starts so for a formula."""
 
@@ -177,7 +212,7 @@ def _escaped(value: Any) -> Any:
     return quoted.replace("\r\n", "\n").replace("\r", "\n")  # the writer puts quotes around "\n" only
 
 
-def _csv(dataset: xr.Dataset, figure: Any, preset: str) -> bytes:
+def _csv(dataset: xr.Dataset, figure: Any, look: Look) -> bytes:
     import pandas as pd
 
     found = table(dataset)
@@ -292,7 +327,7 @@ FIGURES: dict[str, Callable[[xr.Dataset, int], Any]] = {
 """Figure by kind of answer, for when none is given: a function of the answer and a width in pixels."""
 
 
-def specification(dataset: xr.Dataset, figure: Any = None, preset: str = "double") -> dict[str, Any]:
+def specification(dataset: xr.Dataset, figure: Any = None, preset: Preset = "double") -> dict[str, Any]:
     """Return the Vega-Lite spec of a figure in light theme on white, as wide as the preset.
 
     Raises
@@ -313,59 +348,155 @@ def specification(dataset: xr.Dataset, figure: Any = None, preset: str = "double
         figure = FIGURES[kind](dataset, width)
     elif not isinstance(figure, alt.TopLevelMixin):
         figure = _matrices(figure, width)
-    found = theme.style(figure, background="white", font=theme.EXPORT_FONT).to_dict()
+    found: dict[str, Any] = theme.style(figure, background="white", font=theme.EXPORT_FONT).to_dict()
     if "width" in found:  # a single view can be as wide as the column; others are scaled as they are
         found["width"] = width
         found["autosize"] = {"type": "fit-x", "contains": "padding"}
     return found
 
 
-def _svg_text(dataset: xr.Dataset, figure: Any, preset: str, unit: str = "mm", per_mm: float = 1.0) -> str:
-    """Render a figure as SVG, offline, as wide as the preset in the given unit."""
+_OPAQUE = re.compile(r"<(?:line|path|text|rect)\b[^>]* opacity=[^>]*>")
+_CLIP = re.compile(r"\b(id=\"|url\(#)(clip|gradient|pattern)(?:_?)(\d+)")
+
+
+def _plain_opacity(tag: re.Match[str]) -> str:
+    """Write the opacity of a mark without children as that of its fill or line.
+
+    It looks the same, but a renderer need not paint the mark on a layer of its own: hundreds of hatching
+    lines took five seconds as layers.
+    """
+    text = tag[0]
+    filled, lined = (re.search(rf' {paint}="(?!none")', text) for paint in ("fill", "stroke"))
+    if "-opacity=" in text or (filled and lined):
+        return text
+    return text.replace(" opacity=", " stroke-opacity=" if lined else " fill-opacity=", 1)
+
+
+def _same_names(svg: str) -> str:
+    """Number the names inside a picture from one: the renderer counts on from picture to picture."""
+    seen: dict[str, int] = {}
+
+    def renamed(found: re.Match[str]) -> str:
+        number = seen.setdefault(found[2] + found[3], len(seen) + 1)
+        return f"{found[1]}{found[2]}{number}"
+
+    return _CLIP.sub(renamed, svg)
+
+
+def _drawn(spec: Mapping[str, Any]) -> tuple[str, float, float]:
+    """Draw a Vega-Lite spec offline; return the SVG, its width and its height in pixels."""
     import vl_convert
 
-    spec = specification(dataset, figure, preset)
     try:
-        drawn = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
+        drawn = vl_convert.vegalite_to_svg(dict(spec), allowed_base_urls=[])
     except ValueError as error:
         message = "The figure could not be drawn for export."
         raise ComputeError(message, "Export the numbers as .csv or .nc instead.") from error
     head = re.search(r' width="([\d.]+)" height="([\d.]+)"', drawn)
     assert head is not None  # noqa: S101 - vl-convert always writes it
-    wide = MILLIMETRES[preset] * per_mm
-    high = wide * float(head[2]) / float(head[1])
-    return drawn.replace(head[0], f' width="{wide:g}{unit}" height="{high:.2f}{unit}"', 1)
+    return _OPAQUE.sub(_plain_opacity, _same_names(drawn)), float(head[1]), float(head[2])
 
 
-def _svg(dataset: xr.Dataset, figure: Any, preset: str) -> bytes:
-    return _svg_text(dataset, figure, preset).encode()
+FONT_SIZES = ("fontSize", "labelFontSize", "titleFontSize", "subtitleFontSize", "labelLimit", "titleLimit")
+LABEL_PIXELS = 11
+"""Size of axis labels in the house style; the other sizes keep their proportion to it."""
 
 
-def _png(dataset: xr.Dataset, figure: Any, preset: str) -> bytes:
-    import vl_convert
+def _sized(value: Any, factor: float) -> Any:
+    """Return a spec with every size of letters multiplied."""
+    if isinstance(value, dict):
+        return {
+            name: round(found * factor, 2)
+            if name in FONT_SIZES and isinstance(found, int | float) and not isinstance(found, bool)
+            else _sized(found, factor)
+            for name, found in value.items()
+            if name not in ("data", "datasets")
+        } | {name: value[name] for name in ("data", "datasets") if name in value}
+    return [_sized(found, factor) for found in value] if isinstance(value, list) else value
 
-    # Twice the pixels of a screen: 192 to the inch, written into the file, so that it opens at its size.
-    return vl_convert.svg_to_png(_svg_text(dataset, figure, preset), scale=0.75, ppi=192)
+
+def _with_points(spec: Mapping[str, Any], look: Look) -> tuple[str, float, float]:
+    """Draw a spec so that the labels of its axes have the size of the look once it is as wide as that."""
+    drawn = _drawn(spec)
+    for _ in range(2 if look.points else 0):  # larger letters widen the figure, so that they shrink again
+        points = LABEL_PIXELS * MILLIMETRES[look.preset] / 25.4 * 72 / drawn[1]
+        drawn = _drawn(_sized(dict(spec), look.points / points))
+    return drawn
 
 
-def _pdf(dataset: xr.Dataset, figure: Any, preset: str) -> bytes:
-    import vl_convert
+@dataclass(frozen=True)
+class Drawing:
+    """A figure that was drawn once, to be written in several forms; texts stay text in SVG and PDF.
 
-    # vl-convert makes one point (1/72 inch) of a pixel (1/96 inch), so the size is given in points.
-    return vl_convert.svg_to_pdf(_svg_text(dataset, figure, preset, "px", 72 / 25.4))
+    Attributes
+    ----------
+    text : str
+        SVG without a size of its own.
+    width, height : float
+        In the pixels of the drawing.
+    look : Look
+    """
+
+    text: str
+    width: float
+    height: float
+    look: Look
+
+    def svg(self, unit: str = "mm", per_mm: float = 1.0) -> str:
+        """Return SVG as wide as the look says, in the given unit."""
+        wide = MILLIMETRES[self.look.preset] * per_mm
+        size = f' width="{wide:g}{unit}" height="{wide * self.height / self.width:.2f}{unit}"'
+        return re.sub(r' width="[\d.]+" height="[\d.]+"', size, self.text, count=1)
+
+    def png(self) -> bytes:
+        """Return PNG with the pixels to the inch written into it, so that it opens at its size."""
+        import vl_convert
+
+        return vl_convert.svg_to_png(self.svg(), scale=0.75, ppi=self.look.dpi)
+
+    def pdf(self) -> bytes:
+        """Return PDF: vectors, and text with its fonts."""
+        import vl_convert
+
+        # vl-convert makes one point (1/72 inch) of a pixel (1/96 inch), so the size is given in points.
+        return vl_convert.svg_to_pdf(self.svg("px", 72 / 25.4))
+
+
+def draw(spec: Mapping[str, Any], look: Look | None = None) -> Drawing:
+    """Draw a Vega-Lite spec offline; the same spec gives the same bytes.
+
+    Raises
+    ------
+    ComputeError
+        When it cannot be drawn.
+    """
+    look = look or Look()
+    return Drawing(*_with_points(spec, look), look)
+
+
+def _svg(dataset: xr.Dataset, figure: Any, look: Look) -> bytes:
+    return draw(specification(dataset, figure, look.preset), look).svg().encode()
+
+
+def _png(dataset: xr.Dataset, figure: Any, look: Look) -> bytes:
+    return draw(specification(dataset, figure, look.preset), look).png()
+
+
+def _pdf(dataset: xr.Dataset, figure: Any, look: Look) -> bytes:
+    return draw(specification(dataset, figure, look.preset), look).pdf()
 
 
 # --- answer, spec and page ---------------------------------------------------------------------------------
 
 
-def _netcdf(dataset: xr.Dataset, figure: Any, preset: str) -> bytes:
+def _netcdf(dataset: xr.Dataset, figure: Any, look: Look) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "answer.nc"
         dataset.to_netcdf(path, engine="h5netcdf")
         return path.read_bytes()
 
 
-def _json(dataset: xr.Dataset, figure: Any, preset: str) -> bytes:
+def _json(dataset: xr.Dataset, figure: Any, look: Look) -> bytes:
     spec = answers.spec(dataset)
     if not spec:
         message = "This answer has no record of what was asked."
@@ -376,7 +507,7 @@ def _json(dataset: xr.Dataset, figure: Any, preset: str) -> bytes:
 PAGE = Path(__file__).resolve().parents[2] / "assets" / "export" / "page.html"
 
 
-def _html(dataset: xr.Dataset, figure: Any, preset: str) -> bytes:
+def _html(dataset: xr.Dataset, figure: Any, look: Look) -> bytes:
     import vl_convert
 
     from dashboard.figures.alternative import alt_text
@@ -385,7 +516,7 @@ def _html(dataset: xr.Dataset, figure: Any, preset: str) -> bytes:
         return html.escape(text, quote=True)
 
     # Nothing in a name may end the script element that holds the spec.
-    spec = json.dumps(specification(dataset, figure, preset)).replace("<", "\\u003c")
+    spec = json.dumps(specification(dataset, figure, look.preset)).replace("<", "\\u003c")
     return (
         Template(PAGE.read_text("utf-8"))
         .substitute(
@@ -406,7 +537,7 @@ def _html(dataset: xr.Dataset, figure: Any, preset: str) -> bytes:
     )
 
 
-Exporter = Callable[["xr.Dataset", Any, str], bytes]
+Exporter = Callable[["xr.Dataset", Any, Look], bytes]
 
 EXPORTERS: dict[str, Exporter] = {
     "png": _png,
@@ -417,7 +548,7 @@ EXPORTERS: dict[str, Exporter] = {
     "json": _json,
     "html": _html,
 }
-"""Function by file ending: answer, figure (or None) and preset in, bytes out."""
+"""Function by file ending: answer, figure (or None) and look in, bytes out."""
 
 MEDIA_TYPES: dict[str, str] = {
     "png": "image/png",
@@ -430,7 +561,15 @@ MEDIA_TYPES: dict[str, str] = {
 }
 
 
-def export(ending: str, dataset: xr.Dataset, figure: Any = None, preset: Preset = "double") -> bytes:
+def export(
+    ending: str,
+    dataset: xr.Dataset,
+    figure: Any = None,
+    preset: Preset = "double",
+    *,
+    points: float = 0.0,
+    dpi: int = SCREEN_DPI,
+) -> bytes:
     """Return an answer as the bytes of a file.
 
     Parameters
@@ -441,8 +580,8 @@ def export(ending: str, dataset: xr.Dataset, figure: Any = None, preset: Preset 
         The answer.
     figure : alt.Chart or list of Matrix, optional
         What to draw, made for the light theme; by default the figure of the kind of answer.
-    preset : {"single", "double"}
-        85 or 180 mm wide.
+    preset, points, dpi
+        See `Look`.
 
     Raises
     ------
@@ -451,9 +590,7 @@ def export(ending: str, dataset: xr.Dataset, figure: Any = None, preset: Preset 
     """
     if ending not in EXPORTERS:
         raise unknown("file ending", ending, EXPORTERS)
-    if preset not in MILLIMETRES:
-        raise unknown("width", preset, get_args(Preset))
-    return EXPORTERS[ending](dataset, figure, preset)
+    return EXPORTERS[ending](dataset, figure, Look(preset, points, dpi))
 
 
 def ending_of(path: str | Path) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import json
 import logging
 import os
 import sys
@@ -160,6 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     fetch.add_argument("name", help="such as kriegeskorte92")
     fetch.set_defaults(run=_fetch)
     _add_bring_options(verbs)
+    _add_report(verbs)
     run = verbs.add_parser("run", help="answer any spec, as a page exported it")
     run.add_argument("spec_file", metavar="SPEC.json", type=Path)
     _add_output_options(run)
@@ -176,6 +178,25 @@ def _add_bring_options(verbs: Any) -> None:
     check = verbs.add_parser("check-server", help="say whether the server is safe to expose")
     check.add_argument("--url", default="", help="of the running server (default: as the settings say)")
     check.set_defaults(run=_check_server)
+
+
+def _add_report(verbs: Any) -> None:
+    take = verbs.add_parser(
+        "report", help="write a report or a session as slides, page, PDF, notebook or zip"
+    )
+    take.add_argument("report_file", metavar="REPORT", type=Path, help="report.json of a zip, or a .homolog")
+    take.add_argument("--out", type=Path, required=True, help="file to write: .pptx .html .pdf .ipynb .zip")
+    take.add_argument(
+        "--preset", default="double", help="width of figures: single (85 mm) or double (180 mm)"
+    )
+    take.add_argument(
+        "--points", type=float, default=0.0, help="size of labels in print (0: as on the screen)"
+    )
+    take.add_argument("--dpi", type=int, default=192, help="pixels to the inch of pictures: 192 or 300")
+    take.add_argument("--scheduler", help="address of a Dask scheduler to compute on")
+    take.add_argument("--quiet", action="store_true", help="no progress bar")
+    take.add_argument("--tell", action="store_true", help=argparse.SUPPRESS)
+    take.set_defaults(run=_report)
 
 
 def _add_spec_options(parser: argparse.ArgumentParser, cls: type[specs.Spec]) -> None:
@@ -290,6 +311,44 @@ def _compute_and_write(spec: specs.Spec, options: argparse.Namespace) -> None:
         return
     export.write(options.out, answer)
     sys.stderr.write(f"Wrote {options.out}\n")
+
+
+def _report(options: argparse.Namespace) -> None:
+    from dashboard import compute, store
+    from dashboard.report import exporters, matter, session
+
+    ending = exporters.ending_of(options.out)
+    look = matter.Options(options.preset, options.points, options.dpi)
+    _ = look.look  # a bad width, size or resolution is refused before anything is computed
+    found = session.read_report(options.report_file)
+    matter.check(found)
+    ask = (lambda spec: _remote(spec, options.scheduler)) if options.scheduler else _local
+    with errors.collect_cautions(), _told() if options.tell else _bar(options.quiet):
+        with progress.part(0.0, 0.5):
+            answers = matter.gather(found, ask, compute.stored, progress.report)
+        with progress.part(0.5, 1.0):
+            made = exporters.EXPORTERS[ending].write(found, answers, look, progress.report)
+    try:
+        store.write_whole(options.out, made)
+    except OSError as error:
+        message = f"{options.out.name} cannot be written: {(error.strerror or 'unknown reason').lower()}."
+        raise errors.InputError(message, "Choose another folder or file name.") from error
+    if not options.tell:
+        sys.stderr.write(f"Wrote {options.out}\n")
+
+
+def _told() -> contextlib.AbstractContextManager[None]:
+    """Tell progress as lines of JSON on standard output, for a program that waits."""
+    last = 0.0
+
+    def tell(fraction: float, phrase: str) -> None:
+        nonlocal last
+        if time.monotonic() - last > 0.1 or fraction >= 1:
+            last = time.monotonic()
+            sys.stdout.write(json.dumps({"fraction": fraction, "phrase": phrase}) + "\n")
+            sys.stdout.flush()
+
+    return progress.listening(tell)
 
 
 def _local(spec: specs.Spec) -> xr.Dataset:

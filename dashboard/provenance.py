@@ -272,18 +272,28 @@ def command(spec: Spec, out: str = "") -> str:
     return f"{start} {shlex.join(words)}{end}"
 
 
+def described(spec: Spec) -> str:
+    """Return what was done to answer a spec, in words; empty for kinds that only describe an input."""
+    from dashboard import wording
+
+    describe = METHODS.get(spec.kind) or wording.TEXTS.get(spec.kind)
+    return describe(spec) if describe else ""
+
+
 def methods_text(record: Mapping[str, Any]) -> str:
     """Return a paragraph for a methods section, from the record of an answer.
 
     Kinds without a text of their own get the sentence about versions alone.
     """
-    spec = specs.from_dict(record["spec"])
-    describe = METHODS.get(spec.kind)
-    text = describe(spec) if describe else ""
+    return f"{described(specs.from_dict(record['spec']))} {made_with(record)}".strip()
+
+
+def made_with(record: Mapping[str, Any]) -> str:
+    """Return the sentence about versions in a methods section."""
     used = record.get("versions", {})
     tools = ", ".join(f"{name} {used[name]}" for name in ("torch", "numpy", "scipy") if name in used)
     made = f"Computed with Homolog {used.get('homolog', '')}".strip()
-    return f"{text} {made}{f' ({tools})' if tools else ''}.".strip()
+    return f"{made}{f' ({tools})' if tools else ''}."
 
 
 def _rdm_text(spec: Any) -> str:

@@ -4,7 +4,7 @@ import streamlit as st
 
 from dashboard.errors import HomologError
 from dashboard.report.session import Session
-from dashboard.ui import answers, desk, guides, report_items, report_sessions
+from dashboard.ui import answers, desk, guides, report_items, report_sessions, taking
 from dashboard.ui.text import plain
 
 
@@ -32,6 +32,7 @@ def page() -> None:
     top(session, own)
     if session.report.items:
         report_items.draw(session.report, own)
+        taking.draw(session.report)
     elif own:
         empty()
     if own:

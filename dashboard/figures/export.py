@@ -424,6 +424,9 @@ def _with_points(spec: Mapping[str, Any], look: Look) -> tuple[str, float, float
     return drawn
 
 
+_RESOURCES = re.compile(rb"(/\w+ <<\n)((?: +/\w+ \d+ 0 R\n){2,})")
+
+
 @dataclass(frozen=True)
 class Drawing:
     """A figure that was drawn once, to be written in several forms; texts stay text in SVG and PDF.
@@ -459,7 +462,9 @@ class Drawing:
         import vl_convert
 
         # vl-convert makes one point (1/72 inch) of a pixel (1/96 inch), so the size is given in points.
-        return vl_convert.svg_to_pdf(self.svg("px", 72 / 25.4))
+        made = vl_convert.svg_to_pdf(self.svg("px", 72 / 25.4))
+        # Resources come in another order every time; sorted, the same bytes stand at the same places.
+        return _RESOURCES.sub(lambda m: m[1] + b"".join(sorted(m[2].splitlines(keepends=True))), made)
 
 
 def draw(spec: Mapping[str, Any], look: Look | None = None) -> Drawing:

@@ -179,6 +179,31 @@ def parts(data: bytes) -> dict[str, Any]:
     return _json(text)
 
 
+def read_report(path: Path) -> Report:
+    """Read the report of a session file, or of the ``report.json`` in an exported zip.
+
+    Raises
+    ------
+    InputError
+        When it is neither.
+    """
+    try:
+        if path.stat().st_size > LARGEST:
+            message = f"{path.name} is larger than {LARGEST // 2**20} MB."
+            raise InputError(message, "Export it again with fewer figures.")
+        data = path.read_bytes()
+    except OSError as error:
+        message = f"{path.name} cannot be read: {(error.strerror or 'unknown reason').lower()}."
+        raise InputError(message, "Give a session file or the report.json of an exported zip.") from error
+    if data.startswith(b'{"homolog"'):
+        return decode(data).report
+    values = _json(data)
+    if not isinstance(values.get("items"), list):
+        message = f"{path.name} is no report and no session of Homolog."
+        raise InputError(message, "Give a session file or the report.json of an exported zip.")
+    return plain.from_plain(values)
+
+
 def from_body(body: dict[str, Any]) -> Session:
     """Read the body of a session.
 

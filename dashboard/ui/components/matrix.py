@@ -11,8 +11,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard.errors import InputError
-from dashboard.figures import raster, rdms, theme
-from dashboard.ui.components.block import packed
+from dashboard.figures import matrix_bytes, raster
 
 if TYPE_CHECKING:
     from dashboard.figures.rdms import Matrix
@@ -102,91 +101,17 @@ def message(
     widest: int,
     pinned: tuple[str, str] | None,
 ) -> bytes:
-    """Pack everything into one block of bytes, which is the only form in which bytes reach a component.
-
-    Returns
-    -------
-    bytes
-        uint32 length of the header, the header as JSON, then colour map, values as float32 and sprite, at the
-        offsets behind the header that its ``parts`` give.
-    """
-    _check(matrices, thumbnails, names)
-    labels, categories = matrices[0].labels, matrices[0].categories
-    parts: dict[str, bytes] = {"lut": theme.lut(lut).tobytes()}
-    parts |= {f"values{k}": _values(m) for k, m in enumerate(matrices)}
+    """Pack everything into one block of bytes, which is the only form in which bytes reach a component."""
+    if thumbnails is not None and len(thumbnails) != len(names):
+        problem = f"There are {len(thumbnails)} pictures but {len(names)} names."
+        raise InputError(problem)
     sprite = None
     if thumbnails is not None:
-        small = _sprite(hashlib.sha256(thumbnails.tobytes()).hexdigest(), thumbnails)
-        tile = {name: k for k, name in enumerate(names)}
-        tiles = [tile.get(label, -1) for label in labels]
-        sprite = {"mime": small.mime, "size": small.size, "columns": small.columns, "tiles": tiles}
-        parts["sprite"] = small.data
-    kinds = list(dict.fromkeys(categories))
-    colours = theme.category_colours(len(kinds))
-    place = {name: k for k, name in enumerate(kinds)}
-    header = {
-        "labels": labels,
-        "kind": [place[c] for c in categories],
-        "kinds": [{"name": n, "colour": c} for n, c in zip(kinds, colours, strict=True)],
-        "panels": [_panel(m) for m in matrices],
-        "scales": _scales(matrices),
-        "note": rdms.scale_note(matrices) if len({m.unit for m in matrices}) > 1 else "",
-        "sprite": sprite,
-        "widest": widest,
-        "pinned": pinned,
-    }
-    return packed(header, parts, apart="pinned")
+        sprite = _sprite(hashlib.sha256(thumbnails.tobytes()).hexdigest(), thumbnails)
+    return matrix_bytes.packed(matrices, sprite, names, lut, widest, pinned)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def _sprite(digest: str, _thumbnails: np.ndarray) -> raster.Sprite:
     """Pack thumbnails once; the digest tells sets apart."""
     return raster.sprite(_thumbnails)
-
-
-def _check(matrices: Sequence[Matrix], thumbnails: np.ndarray | None, names: Sequence[str]) -> None:
-    if not matrices:
-        problem = "There is no matrix to draw."
-        raise InputError(problem, "Choose at least one layer or area.")
-    if any(m.labels != matrices[0].labels for m in matrices):
-        problem = "The matrices have different stimuli or orders."
-        raise InputError(problem, "Order all of them alike.")
-    if thumbnails is not None and len(thumbnails) != len(names):
-        problem = f"There are {len(thumbnails)} pictures but {len(names)} names."
-        raise InputError(problem)
-
-
-def _symmetric(matrix: Matrix) -> bool:
-    return np.array_equal(matrix.values, matrix.values.T, equal_nan=True)
-
-
-def _values(matrix: Matrix) -> bytes:
-    """Return the values as little-endian float32: of a symmetric matrix the upper triangle with diagonal."""
-    values = matrix.values.astype("<f4", copy=False)
-    return (values[np.triu_indices(len(values))] if _symmetric(matrix) else values).tobytes()
-
-
-def _panel(matrix: Matrix) -> dict[str, Any]:
-    return {
-        "title": matrix.title,
-        "role": matrix.role,
-        "lo": matrix.lo,
-        "hi": matrix.hi,
-        "symmetric": _symmetric(matrix),
-        "alt": rdms.matrix_alt(matrix),
-        "whole": _whole(matrix),
-    }
-
-
-def _whole(matrix: Matrix) -> bool:
-    """Say whether the values are counts."""
-    return bool(matrix.words) and bool(np.all(np.mod(matrix.values, 1) == 0))
-
-
-def _scales(matrices: Sequence[Matrix]) -> list[dict[str, str]]:
-    scales = dict.fromkeys((m.lo, m.hi, m.unit, _whole(m)) for m in matrices)
-    found = []
-    for lo, hi, unit, whole in scales:
-        places = 0 if whole else theme.decimals(lo, hi)
-        found.append({"lo": theme.fixed(lo, places), "hi": theme.fixed(hi, places), "unit": unit})
-    return found

@@ -13,7 +13,7 @@ import streamlit as st
 
 from dashboard.errors import InputError
 from dashboard.figures import overlay, raster, theme
-from dashboard.ui.components.block import packed
+from dashboard.figures.block import packed
 
 if TYPE_CHECKING:
     from dashboard.figures.overlay import Panel

@@ -1,0 +1,270 @@
+"""Methods in words for kinds of answers that are described by a sentence or two, with their sources."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dashboard.provenance import _reduced, shown
+
+
+def _layer(spec: Any, default: str) -> str:
+    return f"the layer {spec.layer}" if spec.layer else default
+
+
+def _map(spec: Any) -> str:
+    from dashboard.provenance import described
+
+    placed = {
+        "classical": "classical scaling (Torgerson, 1952)",
+        "metric": "metric scaling by majorisation (De Leeuw, 1977), with the least stress (Kruskal, 1964) of "
+        f"several starts (seed {spec.seed})",
+    }[spec.method]
+    return f"{described(spec.rdms)} Stimuli were placed in the plane by {placed}."
+
+
+def _predictions(spec: Any) -> str:
+    truth = f" against the column {spec.truth}" if spec.truth else ""
+    return (
+        f"{shown(spec.network)} was shown the stimuli of {shown(spec.stimuli)}, and its answers were "
+        f"scored{truth}: classes by accuracy with Wilson's interval (Wilson, 1927) and by the expected "
+        f"calibration error over {spec.bins} bins (Naeini, Cooper & Hauskrecht, 2015), masks by intersection "
+        "over union, and orientations by the mean absolute error."
+    )
+
+
+def _training(spec: Any) -> str:
+    return f"The history that was kept when {shown(spec.network)} was trained is shown as it is."
+
+
+def _costs(spec: Any) -> str:
+    return (
+        f"Parameters, multiplications and receptive fields of {shown(spec.network)} were counted layer by "
+        f"layer "
+        "during one forward pass."
+    )
+
+
+def _health(spec: Any) -> str:
+    return (
+        f"Activations of {shown(spec.network)} for the stimuli of {shown(spec.stimuli)}, its weights, and "
+        f"the "
+        f"gradients of its loss on one batch of {spec.batch} (seed {spec.seed}) are summarised by quantiles "
+        "and shares of zeros."
+    )
+
+
+def _activations(spec: Any) -> str:
+    return (
+        f"Activations of {shown(spec.network)} to the stimuli of {shown(spec.stimuli)} were "
+        f"taken{_reduced(spec)}."
+    )
+
+
+def _latents(spec: Any) -> str:
+    return (
+        f"{shown(spec.network)} encoded and drew again the stimuli of {shown(spec.stimuli)}. For each latent "
+        "number, the divergence from a standard normal distribution (Kingma & Welling, 2014) and the "
+        "adjusted "
+        "share of its variance that each column of the stimuli explains (Ezekiel, 1930) were computed."
+    )
+
+
+def _traversal(spec: Any) -> str:
+    which = spec.stimulus or "a stimulus"
+    return (
+        f"Starting from the latent numbers of {which} of {shown(spec.stimuli)}, each in turn was set to "
+        f"{spec.steps} values within ±{spec.span:g} standard deviations, and {shown(spec.network)} drew the "
+        "pictures."
+    )
+
+
+def _versus(spec: Any) -> str:
+    return (
+        f"Layers of {shown(spec.network)} and {shown(spec.second)} were matched by name, or else by kind in "
+        "order (Ratcliff & Metzener, 1988); weights are compared by the root mean square of their difference."
+    )
+
+
+def _walk(spec: Any) -> str:
+    return (
+        f"{shown(spec.network)} drew {spec.steps} pictures along the great circle (Shoemake, 1985) between "
+        f"the "
+        f"latent points of seeds {spec.first} and {spec.last}, and {spec.samples} random ones."
+    )
+
+
+def _attribution_methods(spec: Any) -> str:
+    return (
+        f"Every attribution method was asked whether it works on {shown(spec.network)}, and its cost was "
+        "forecast from measured forward and backward passes."
+    )
+
+
+def _filters(spec: Any) -> str:
+    layer = _layer(spec, "the first convolution")
+    return f"The kernels of {layer} of {shown(spec.network)} are shown as they are."
+
+
+def _gabors(spec: Any) -> str:
+    return (
+        f"A Gabor function with nine parameters was fitted by least squares to each kernel of "
+        f"{_layer(spec, 'the first convolution')} of {shown(spec.network)} (Ringach, 2002); fits that "
+        f"explain "
+        "less than 70 % of the variance are marked."
+    )
+
+
+def _feature_maps(spec: Any) -> str:
+    which = spec.item or "the first stimulus"
+    return (
+        f"The responses of {_layer(spec, 'the first convolution')} of {shown(spec.network)} to {which} of "
+        f"{shown(spec.stimuli)} are shown at every position."
+    )
+
+
+_TUNED = (
+    "Preferred orientation is the peak of the interpolated curve; circular variance follows Ringach, "
+    "Shapley & "
+    "Hawken (2002), the orientation selectivity index Mazurek, Kager & Van Hooser (2014), bandwidth in "
+    "octaves "
+    "De Valois, Albrecht & Thorell (1982), and F1/F0 Skottun et al. (1991)."
+)
+
+
+def _tuning(spec: Any) -> str:
+    return (
+        f"Units of {_layer(spec, 'the first layer that fits')} of {shown(spec.network)} were shown gratings "
+        f"of "
+        f"{spec.orientations} orientations and {spec.phases} phases; the response to grey was subtracted. "
+        f"{_TUNED}"
+    )
+
+
+def _neuron_tuning(spec: Any) -> str:
+    area = f" in {spec.area}" if spec.area else ""
+    return f"Tuning of the neurons{area} of {shown(spec.recording)} to gratings was measured. {_TUNED}"
+
+
+def _unit(spec: Any) -> str:
+    by = {"maximum": "largest", "mean": "mean"}[spec.by]
+    return (
+        f"The {by} response of unit {spec.unit} of {_layer(spec, 'the last layer with positions')} of "
+        f"{shown(spec.network)} to every stimulus of {shown(spec.stimuli)} was taken. Selectivity for a "
+        "category is d′ against all other stimuli (Green & Swets, 1966); sparseness follows Vinje & Gallant "
+        f"(2000). Random stimuli were drawn with seed {spec.seed}."
+    )
+
+
+def _preferred(spec: Any) -> str:
+    return (
+        f"Pictures that unit {spec.unit} of {_layer(spec, 'the last layer with positions')} of "
+        f"{shown(spec.network)} responds to most were found by gradient ascent from {spec.seeds} starts of "
+        f"{spec.steps} steps (Olah, Mordvintsev & Schubert, 2017), with pictures described by their spectrum "
+        f"(Mordvintsev et al., 2018; seed {spec.seed})."
+    )
+
+
+def _effective_field(spec: Any) -> str:
+    return (
+        f"The squared gradient of unit {spec.unit} in the middle of "
+        f"{_layer(spec, 'the last layer with positions')} "
+        f"of {shown(spec.network)} with respect to the picture was averaged over up to {spec.most} stimuli "
+        f"of "
+        f"{shown(spec.stimuli)}, and a Gaussian was fitted to it (Luo et al., 2016; seed {spec.seed})."
+    )
+
+
+def _decoded(spec: Any) -> str:
+    return (
+        f"Ridge decoders of {spec.column} were cross-validated in {spec.folds} folds, with features "
+        f"standardised "
+        "and the penalty chosen inside each training set by leave-one-out error. Each score was compared "
+        "with "
+        f"{spec.permutations} shuffles of the labels (seed {spec.seed}); p values count the score itself "
+        "(Phipson & Smyth, 2010), and those over several sets are against the best of each shuffle (Nichols "
+        "& "
+        "Holmes, 2002)."
+    )
+
+
+def _probe(spec: Any) -> str:
+    return (
+        f"From the activations of layers of {shown(spec.network)} to {shown(spec.stimuli)}{_reduced(spec)}, "
+        f"what "
+        f"the stimuli are was read out linearly. {_decoded(spec)}"
+    )
+
+
+def _decoding(spec: Any) -> str:
+    return (
+        f"From the responses in each area of {shown(spec.recording)}, what the stimuli are was read out "
+        f"linearly. "
+        f"{_decoded(spec)}"
+    )
+
+
+def _encoded(spec: Any) -> str:
+    return (
+        f"Units of {shown(spec.recording)} were predicted from layers of "
+        f"{shown(spec.network)}{_reduced(spec)}, "
+        f"cross-validated in {spec.folds} folds, with the penalty of each unit chosen by a second "
+        "cross-validation inside its training stimuli (Hastie & Tibshirani, 2004)."
+    )
+
+
+def _encoding(spec: Any) -> str:
+    kind = "Partial least squares replaced ridge regression." if spec.regression != "ridge" else ""
+    return (
+        f"{_encoded(spec)} {kind} Intervals come from {spec.bootstrap} bootstrap samples (seed {spec.seed})."
+    ).replace("  ", " ")
+
+
+def _partition(spec: Any) -> str:
+    layers = ", ".join(spec.layers) or "the default selection of layers"
+    return (
+        f"{_encoded(spec)} What {layers} explain alone and together was found from the fits of every "
+        "combination of them."
+    )
+
+
+def _inspect(spec: Any) -> str:
+    return (
+        f"Reliability of the units of {shown(spec.recording)} is the correlation between random halves of "
+        f"the "
+        f"repeats (seed {spec.seed}), stepped up to all of them (Spearman, 1910; Brown, 1910). The noise "
+        f"ceiling "
+        "of an area is the range from leave-one-subject-out to all-subjects means (Nili et al., 2014)."
+    )
+
+
+TEXTS: dict[str, Callable[[Any], str]] = {
+    "activations": _activations,
+    "map": _map,
+    "inspect": _inspect,
+    "predictions": _predictions,
+    "training": _training,
+    "costs": _costs,
+    "health": _health,
+    "latents": _latents,
+    "traversal": _traversal,
+    "versus": _versus,
+    "walk": _walk,
+    "attribution-methods": _attribution_methods,
+    "filters": _filters,
+    "gabors": _gabors,
+    "feature-maps": _feature_maps,
+    "tuning": _tuning,
+    "neuron-tuning": _neuron_tuning,
+    "units": _unit,
+    "preferred": _preferred,
+    "effective-field": _effective_field,
+    "probe": _probe,
+    "decoding": _decoding,
+    "encoding": _encoding,
+    "variance-partition": _partition,
+}
+"""Kind of spec -> its text; further ones stand in `provenance.METHODS`."""
+
+INPUTS = ("network", "stimuli", "recording", "look")
+"""Kinds that only describe an input, which a methods section names anyway."""

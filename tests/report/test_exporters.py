@@ -215,8 +215,8 @@ def test_other_numbers_are_told_apart_by_their_last_digit():
 def test_the_zip_holds_data_questions_figures_and_references(made):
     with zipfile.ZipFile(io.BytesIO(made[2]["zip"])) as bundle:
         names = bundle.namelist()
-        wanted = {"01-matrices-script-alert-1-script.nc", "02-kernels.csv", "02-kernels.pdf", "02-kernels.svg"}
-        wanted |= {"02-kernels.png", "02-kernels.spec.json", "report.json", "README.md"}
+        wanted = {"01-matrices-script-alert-1-script.nc", "02-kernels.csv", "02-kernels.pdf"}
+        wanted |= {"02-kernels.svg", "02-kernels.png", "02-kernels.spec.json", "report.json", "README.md"}
         assert wanted <= {name.rpartition("/")[2] for name in names}
         assert specs.from_json(bundle.read("specs/02-kernels.spec.json").decode()) == KERNELS
         assert plain.from_plain(json.loads(bundle.read("report.json"))) == made[0]
@@ -266,8 +266,6 @@ def test_a_panel_without_answer_or_chart_still_has_its_words():
 
 def test_mathematics_that_cannot_be_read_is_shown_as_written():
     assert mathematics.mathml("<" * 3000) == f"<code>{'&lt;' * 3000}</code>"
-        "\\frac{a"
-    )
     assert mathematics.plain("x" * 3000) == "x" * 3000
     assert mathematics.plain("\\sqrt{\\alpha^2} \\leq \\frac{1}{n-1}") == "√(α²) ≤ 1/(n − 1)"
     assert "javascript" not in markup.html("[x](javascript:alert(1))").replace("[x](javascript:alert(1))", "")

@@ -96,8 +96,9 @@ def _walk(spec: Any) -> str:
 
 def _attribution_methods(spec: Any) -> str:
     return (
-        f"Every attribution method was asked whether it works on {shown(spec.network)}, and its cost was "
-        "forecast from measured forward and backward passes."
+        f"Every attribution method was asked whether it works on {shown(spec.network)} and "
+        f"{shown(spec.stimuli)}, "
+        "and its cost was forecast from measured forward and backward passes."
     )
 
 
@@ -161,7 +162,8 @@ def _preferred(spec: Any) -> str:
         f"Pictures that unit {spec.unit} of {_layer(spec, 'the last layer with positions')} of "
         f"{shown(spec.network)} responds to most were found by gradient ascent from {spec.seeds} starts of "
         f"{spec.steps} steps (Olah, Mordvintsev & Schubert, 2017), with pictures described by their spectrum "
-        f"(Mordvintsev et al., 2018; seed {spec.seed})."
+        f"(Mordvintsev et al., 2018; seed {spec.seed}). "
+        f"They are compared with the stimuli of {shown(spec.stimuli)}."
     )
 
 

@@ -42,7 +42,7 @@ class Reference:
         """What finds it in a text: with the year behind a comma or in brackets, and no author before."""
         authors = re.escape(self.cited[:-6]).replace(r"\ \&\ ", r" (?:&|and) ").replace(r"\ ", " ")
         forms = [
-            rf"(?<!& )(?<!and )(?<![\w-]){authors}(?:'s method)?,? \(?{self.year}",
+            rf"(?<![a-z] & )(?<![a-z] and )(?<![\w-]){authors}(?:'s method)?,? \(?{self.year}",
             *map(re.escape, self.aliases),
         ]
         return re.compile("|".join(forms))

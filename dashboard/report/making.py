@@ -72,6 +72,7 @@ class Making:
             check(self.report)
             self.phrase = "Waiting for other files"
             with _PLACES, tempfile.TemporaryDirectory() as folder:
+                self.phrase = "Starting"
                 return self._made(Path(folder))
         except HomologError as error:
             self.problem = str(error)

@@ -159,7 +159,7 @@ class Store:
         """
         path = self.path(key)
         try:
-            packed = packing.pack(answer, key, kind or _kind(answer), str(answer.attrs.get("title", "")))
+            packed = packing.pack(answer, key, kind or _kind(answer), _listed_title(answer))
             if len(packed) > self.limit_bytes:
                 log.warning("The answer %s is larger than the limit of the store", path.name)
                 return False
@@ -361,6 +361,13 @@ def _is_newer(path: Path) -> bool:
     except OSError:
         return False
     return mark[:-1] == packing.MARK[:-1] and mark[-1:].isdigit() and mark > packing.MARK
+
+
+def _listed_title(answer: xr.Dataset) -> str:
+    """Return what lists call an answer; everybody sees them, so the names of brought files stay out."""
+    if "upload:" in str(answer.attrs.get("record", "")):
+        return "made from an upload"
+    return str(answer.attrs.get("title", ""))
 
 
 @lru_cache(maxsize=8192)

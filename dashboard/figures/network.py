@@ -192,6 +192,7 @@ def verdict(network_ds: xr.Dataset) -> str:
         "mask": "gives a mask of the picture",
         "orientation": "gives an orientation",
         "picture": "gives a picture",
+        "responses": "gives the responses of neurons",
     }
     said = kinds.get(str(attrs.get("output", "")))
     return f"{text} and {said}." if said else f"{text}."

@@ -307,6 +307,17 @@ def test_errors_go_round(v1):
     )
 
 
+def test_the_encoder_predicts_every_cell_on_new_gratings():
+    from models import v1_encoder as recipe
+
+    card = models.card("v1_encoder")
+    found = recipe.held_out(opened("v1_encoder"), card["seed"])
+    assert found == pytest.approx(card["metrics"], abs=2e-3)
+    assert found["mean_r_with_expected_rates"] > 0.75
+    other = recipe.held_out(recipe.build(), card["seed"])
+    assert other["mean_r_with_expected_rates"] < 0.3
+
+
 # Text -------------------------------------------------------------------------------------------------------
 
 

@@ -29,8 +29,8 @@ def choose() -> AttentionSpec | None:
             "Class asked about",
             classes(facts),
             help="Relevance, agreement and the effect of removing heads are about the score of this class. "
-            "top: "
-            "the likeliest.",
+            "top: the likeliest.",
+            waiting=facts is None,
         )
         with st.popover("More", icon=":material/tune:", help="Values and layers."):
             weighting = choices.pick(

@@ -28,12 +28,14 @@ def choose() -> tuple[BrainSpec | None, str]:
     chosen = sidebar.current()
     facts = choices.network_facts(chosen.network)
     st.title(f"Which layer of {plain(choices.title(facts, chosen.network))} is most like the brain?")
+    areas = choices.areas(chosen.recording)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         area = choices.pick(
             "area",
             "Area",
-            choices.areas(chosen.recording),
+            areas,
             help="The brain area in the figure. All areas stand in the tabs below it.",
+            waiting=not areas,
         )
         measure = choices.pick(
             "measure",

@@ -35,6 +35,7 @@ def choose() -> list[Question]:
             columns(shown),
             help="Column of the stimuli that is decoded. Text is classes, orientation goes round the circle, "
             "other numbers as numbers.",
+            waiting=choices.pictures(shown) is None,
         )
         model = choices.pick(
             "model",

@@ -10,6 +10,7 @@ from dashboard.ui.components.gallery import Tile, gallery
 from dashboard.ui.text import plain
 
 FIRST = "first layer with kernels"
+DEFAULT_MAP = "first of the default layers"
 MOST_TILES = 1024
 
 
@@ -32,6 +33,7 @@ def _layer(network: str) -> str:
         [FIRST, *names],
         help="A layer with kernels. Those of the first look at the picture itself; deeper ones look at the "
         "channels before them, so that only slices of them can be shown.",
+        waiting=known is None,
     )
     return "" if value == FIRST else value
 
@@ -192,12 +194,15 @@ def feature_maps(spec: FiltersSpec) -> None:
     names = [str(v) for v in small.stimulus.values] if small is not None else []
     known = [str(v) for v in facts.layer.values] if facts is not None else []
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        item = choices.pick("item", "Picture", names, help="The picture that the network sees.")
+        item = choices.pick(
+            "item", "Picture", names, help="The picture that the network sees.", waiting=small is None
+        )
         layer = choices.pick(
             "map_layer",
             "Layer of the maps",
-            ["first of the default layers", *known],
+            [DEFAULT_MAP, *known],
             help="Any layer with positions in the picture; the patches of a transformer count.",
+            waiting=facts is None,
         )
         scale = choices.pick(
             "scale",
@@ -210,7 +215,7 @@ def feature_maps(spec: FiltersSpec) -> None:
         network=spec.network,
         stimuli=chosen.stimuli,
         item=item if item in names else "",
-        layer=layer if layer in known else "",
+        layer="" if layer == DEFAULT_MAP else layer,
     )
     answer = answers.ask(question, height=320) if question is not None else None
     if answer is None or question is None:

@@ -25,7 +25,11 @@ def choose(task: str) -> tuple[PredictionsSpec | None, bool]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if KINDS[task]:
             truth = choices.pick(
-                "truth", "Truth", [AUTOMATIC, *columns(chosen.stimuli, task)], help=TRUTH[task]
+                "truth",
+                "Truth",
+                [AUTOMATIC, *columns(chosen.stimuli, task)],
+                help=TRUTH[task],
+                waiting=choices.pictures(chosen.stimuli) is None,
             )
         if task == "classes":
             top = choices.number(

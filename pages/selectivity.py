@@ -81,14 +81,14 @@ def kinds(stimuli: str) -> list[str]:
 def concepts(spec: SelectivitySpec) -> None:
     """Draw how a concept moves a class, layer by layer, beside random concepts."""
     options = kinds(spec.stimuli)
-    if not options:
+    found = choices.pictures(spec.stimuli)
+    if found is not None and not options:
         st.info(
             "A concept is what some stimuli have and others do not: choose stimuli with categories or "
             "factors, such as objects.",
             icon=":material/info:",
         )
         return
-    found = choices.pictures(spec.stimuli)
     own = sorted(set(found.category.to_numpy().astype(str).tolist()) - {""}) if found is not None else []
     with st.container(horizontal=True, vertical_alignment="bottom"):
         concept = choices.pick(
@@ -96,13 +96,20 @@ def concepts(spec: SelectivitySpec) -> None:
             "Concept",
             options,
             help="Stimuli that have it against those that do not.",
+            waiting=found is None,
         )
         target = choices.pick(
-            "concept_class", "Class", [ANY_CLASS, *own], help="The class of the network that may be moved."
+            "concept_class",
+            "Class",
+            [ANY_CLASS, *own],
+            help="The class of the network that may be moved.",
+            waiting=found is None,
         )
         runs = choices.number(
             "runs", "Runs", 20, low=2, high=500, help="Draws of pictures, for the concept and at random."
         )
+    if not concept.strip("…"):
+        return
     question = choices.build(
         ConceptsSpec,
         network=spec.network,

@@ -28,6 +28,7 @@ def choose() -> tuple[TuningSpec | None, float]:
             "Layer",
             [FIRST, *known],
             help="Of each channel the unit in the middle of the picture is measured, as an electrode would.",
+            waiting=facts is None,
         )
         degrees = st.number_input(
             "Picture (degrees)",

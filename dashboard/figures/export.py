@@ -424,7 +424,11 @@ def _with_points(spec: Mapping[str, Any], look: Look) -> tuple[str, float, float
     return drawn
 
 
-_RESOURCES = re.compile(rb"(/\w+ <<\n)((?: +/\w+ \d+ 0 R\n){2,})")
+_PAGE = (
+    "#set document(date: none)\n"
+    "#set page(width: {width:g}mm, height: {height:.2f}mm, margin: 0mm)\n"
+    '#image("figure.pdf", width: 100%)\n'
+)
 
 
 @dataclass(frozen=True)
@@ -457,14 +461,24 @@ class Drawing:
 
         return vl_convert.svg_to_png(self.svg(), scale=0.75, ppi=self.look.dpi)
 
-    def pdf(self) -> bytes:
-        """Return PDF: vectors, and text with its fonts."""
+    def vectors(self) -> bytes:
+        """Return PDF to be set in a document: vectors, and text with its fonts, numbered anew every time."""
         import vl_convert
 
         # vl-convert makes one point (1/72 inch) of a pixel (1/96 inch), so the size is given in points.
-        made = vl_convert.svg_to_pdf(self.svg("px", 72 / 25.4))
-        # Resources come in another order every time; sorted, the same bytes stand at the same places.
-        return _RESOURCES.sub(lambda m: m[1] + b"".join(sorted(m[2].splitlines(keepends=True))), made)
+        return vl_convert.svg_to_pdf(self.svg("px", 72 / 25.4))
+
+    def pdf(self) -> bytes:
+        """Return PDF: the same vectors, set by Typst, which numbers fonts in the order of their use."""
+        import typst
+
+        width = MILLIMETRES[self.look.preset]
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / "figure.pdf").write_bytes(self.vectors())
+            page = _PAGE.format(width=width, height=width * self.height / self.width)
+            (folder / "page.typ").write_text(page, "utf-8")
+            return bytes(typst.compile(folder / "page.typ", root=folder))
 
 
 def draw(spec: Mapping[str, Any], look: Look | None = None) -> Drawing:

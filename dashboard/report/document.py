@@ -79,7 +79,7 @@ def _picture(panel: Panel, k: int, matter: Matter, folder: Path) -> dict[str, An
     drawing = matter.drawing(panel)
     if drawing is None:
         return {"picture": None, "width": 0, "height": 0, "tall": True}
-    (folder / f"figure-{k}.pdf").write_bytes(drawing.pdf())
+    (folder / f"figure-{k}.pdf").write_bytes(drawing.vectors())
     width = export.MILLIMETRES[drawing.look.preset]
     height = width * drawing.height / drawing.width
     scale = min(1.0, HIGHEST_MM / height)

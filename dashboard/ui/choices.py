@@ -27,9 +27,22 @@ REDUCERS = {
 }
 
 
-def pick(key: str, label: str, options: Sequence[T], *, default: T | None = None, help: str) -> T:
-    """Choose one of a few; the value is the URL's."""
-    known = list(options) or [cast("T", "…")]
+def pick(
+    key: str,
+    label: str,
+    options: Sequence[T],
+    *,
+    default: T | None = None,
+    help: str,
+    waiting: bool = False,
+) -> T:
+    """Choose one of a few; the value is the URL's.
+
+    While the options are still being made (`waiting`) what a link asks for is one of them, so that it is
+    not lost.
+    """
+    wish = (st.session_state.get(key) or st.query_params.get(key)) if waiting else None
+    known = list(dict.fromkeys([*options, *([cast("T", wish)] if wish else [])])) or [cast("T", "…")]
     index = known.index(default) if default in known else 0
     value = st.selectbox(label, known, index=index, key=key, bind="query-params", help=help, width=190)
     return cast("T", value or known[index])

@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.browser]
 
 PAGES = {
     "": "Homolog",
+    "add": "What of your own",
     "network": r"\?",
     "predictions": r"\?",
     "attributions": r"\?",
@@ -25,12 +26,15 @@ PAGES = {
     "unit": r"\?",
     "rdms": "Which stimuli",
     "brain": "Which layer",
+    "alignment": "Which layers of two networks",
     "decoding": "What can be read out",
+    "encoding": "predicts each neuron best",
     "report": "What will you show",
     "jobs": "What is being computed",
 }
 TITLES = [
     "Home",
+    "Add",
     "Network",
     "Predictions",
     "Attributions",
@@ -41,7 +45,9 @@ TITLES = [
     "Unit",
     "RDMs",
     "Brain",
+    "Alignment",
     "Decoding",
+    "Encoding",
     "Report",
     "Jobs",
 ]

@@ -84,8 +84,7 @@ def _picker(
         label,
         list(dict.fromkeys([*known[name], *session.added(name), *([str(asked)] if asked else [])])),
         key=name,
-        format_func=session.label,
-        bind="query-params",
+        bind="query-params",  # with a format_func the address would name the title, which opens nothing
         accept_new_options=True,
         help=text,
         on_change=on_change,
@@ -159,6 +158,12 @@ def _outside(kind: str, folder: str) -> InputError:
     )
 
 
+def _brought(reference: str) -> str:
+    """Return the title of something brought, to stand before its facts: its digest says nothing."""
+    title = session.label(reference)
+    return f"**{plain(title)}** · " if title != reference else ""
+
+
 def _network_facts() -> None:
     chosen = current()
     facts = answers.peek(NetworkSpec(network=chosen.network)) if _refusal(chosen) is None else None
@@ -166,13 +171,13 @@ def _network_facts() -> None:
         st.caption("…")
         return
     count = int(facts.attrs["n_parameters"])
-    st.caption(
-        f"{plain(facts.attrs['title'])} · {_short(count)} parameters · input {facts.attrs['input_shape']}"
-    )
+    title = _brought(chosen.network) or f"{plain(facts.attrs['title'])} · "
+    st.caption(f"{title}{_short(count)} parameters · input {facts.attrs['input_shape']}")
 
 
 def _recording_facts() -> None:
-    facts = answers.peek(RecordingSpec(recording=current().recording))
+    recording = current().recording
+    facts = answers.peek(RecordingSpec(recording=recording))
     if facts is None:
         st.caption("…")
         return
@@ -180,7 +185,7 @@ def _recording_facts() -> None:
     areas = ", ".join(f"{plain(str(area))} ({int(n)})" for area, n in each)
     species = "**simulated**" if facts.attrs["simulated"] == "yes" else plain(facts.attrs["species"])
     st.caption(
-        f"{species} · {areas} · {int(facts.n_stimuli.values[0])} stimuli",
+        f"{_brought(recording)}{species} · {areas} · {int(facts.n_stimuli.values[0])} stimuli",
         help=f"Subjects in brackets. {facts.attrs['citation']}",
     )
 
@@ -194,7 +199,7 @@ def _stimuli_facts() -> None:
     n = facts.sizes["stimulus"]
     kinds = len({str(category) for category in facts.category.values} - {""})
     called = {"text": "texts", "vector": "vectors"}.get(str(facts.attrs.get("kind")), "pictures")
-    st.caption(f"{n} {called}" + (f" · {kinds} categories" if kinds else ""))
+    st.caption(f"{_brought(chosen.stimuli)}{n} {called}" + (f" · {kinds} categories" if kinds else ""))
     shown = facts.thumbnail.values[:: max(1, n // 4)][:4]
     with st.container(horizontal=True, gap="xxsmall"):
         for picture, name in zip(shown, facts.stimulus.values[:: max(1, n // 4)][:4], strict=True):

@@ -61,25 +61,34 @@ def responses(**more: object) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def owner() -> AppTest:
+def looked_at() -> tuple[AppTest, str]:
+    """The session that brings a recording, and what it was told of it before it was added."""
     app = session("recording")
-    return bring(app, "recording", (f"{CANARY}.npz", responses()))
+    bring(app, "recording", (f"{CANARY}.npz", responses()))
+    return app, words(app)
 
 
-def test_a_recording_is_looked_at_asked_about_and_added(owner):
-    said = words(owner)
+@pytest.fixture(scope="module")
+def owner(looked_at) -> AppTest:
+    """The session after it has added the recording."""
+    app, _ = looked_at
+    button = next(b for b in app.button if b.label == "Add this recording")
+    button.click()
+    return settled(app)
+
+
+def test_a_recording_is_looked_at_asked_about_and_added(looked_at, owner):
+    _, said = looked_at
     assert not owner.exception
     assert not owner.error
     assert "NumPy archive with 2 arrays." in said
     assert "12 stimuli in all units (20 units, 1 subject)." in said
     assert "over 3 repeats" in said
-    button = next(b for b in owner.button if b.label == "Add this recording")
-    button.click()
-    settled(owner)
     assert any(b.label == "Added" for b in owner.button)
     picker = next(s for s in owner.sidebar.selectbox if s.label == "Recording")
     assert picker.value.startswith("upload:")
-    assert f"{CANARY}.npz" in picker.options
+    assert f"**{CANARY}.npz** · " in words(owner)
+    assert owner.query_params["recording"] == picker.value
 
 
 def test_another_session_sees_no_trace_of_it(owner):
@@ -101,7 +110,8 @@ def test_who_has_the_link_opens_it(owner):
     other.query_params["recording"] = owner.session_state["recording"]
     settled(other)
     picker = next(s for s in other.sidebar.selectbox if s.label == "Recording")
-    assert f"{CANARY}.npz" in picker.options
+    assert picker.value == owner.session_state["recording"]
+    assert f"**{CANARY}.npz** · " in words(other)
     assert "12 stimuli" in words(other)
 
 

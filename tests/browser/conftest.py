@@ -74,9 +74,9 @@ def fresh_server(tmp_path_factory) -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(tmp_path_factory) -> Iterator[Server]:
-    """One server for the tests of a module."""
+    """One server for all tests of this process, as on a machine that a lab shares."""
     with serving(tmp_path_factory.mktemp("server")) as running:
         yield running
 

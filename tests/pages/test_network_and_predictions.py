@@ -29,7 +29,6 @@ def test_predictions_page_names_pictures_and_tells_how_good_it_is():
         ({"network": "bundled:v1_decoder"}, "have no column of true orientations"),
         ({"network": "bundled:v1_decoder", "stimuli": "gratings?phases=1"}, "is off by"),
         ({"stimuli": "objects?n=1"}, "All labelled stimuli are of one class, disc"),
-        ({"truth": "colour"}, "cannot be told"),
     ],
 )
 def test_predictions_page_says_what_it_cannot_tell(query, sentence):

@@ -81,15 +81,19 @@ def test_from_the_first_click_to_the_layer_profile(server, page):
     assert not problems
 
 
-def test_every_page_opens_without_an_error(server, page):
-    problems = []
+def test_every_page_opens_without_an_error_and_asks_nothing_of_the_internet(server, page):
+    problems, asked = [], []
     page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
     for path, title in PAGES.items():
-        page.goto(f"{server.url}/{path}")
+        page.goto(f"{server.url}/{path}?bootstrap=100")
         expect(_heading(page, title)).to_be_visible()
         page.wait_for_load_state("networkidle")
         assert page.get_by_test_id("stException").count() == 0
+    home = (server.url, server.url.replace("http", "ws"), "data:", "blob:")
     assert not problems
+    assert asked
+    assert [url for url in asked if not url.startswith(home)] == []
 
 
 def test_a_path_in_a_link_is_refused(server, page):
@@ -109,18 +113,6 @@ def test_the_server_process_never_imports_torch(server, page):
     assert any("libtorch" in m.path for child in workers for m in child.memory_maps())
 
 
-def test_nothing_is_asked_of_the_internet(server, page):
-    asked = []
-    page.on("request", lambda request: asked.append(request.url))
-    for path in PAGES:
-        page.goto(f"{server.url}/{path}?bootstrap=100")
-        expect(_heading(page, PAGES[path])).to_be_visible()
-        page.wait_for_load_state("networkidle")
-    home = (server.url, server.url.replace("http", "ws"), "data:", "blob:")
-    assert asked
-    assert [url for url in asked if not url.startswith(home)] == []
-
-
 def test_a_cell_of_a_matrix_names_both_stimuli_and_can_be_pinned(server, page):
     page.goto(f"{server.url}/rdms?network=bundled:tilt_cnn&layers=fc")
     canvas = page.locator("canvas[role=img]").first
@@ -135,28 +127,3 @@ def test_a_cell_of_a_matrix_names_both_stimuli_and_can_be_pinned(server, page):
     page.mouse.move(0, 0)
     expect(readout).to_contain_text(both)
     expect(readout).to_contain_text("Pinned")
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "",
-        "brain?bootstrap=100",
-        "rdms?network=bundled:tilt_cnn&layers=fc",
-        "filters?stimuli=objects?n=4",
-        "tuning?orientations=6&phases=3&frequencies=4:8:16",
-        "unit?stimuli=objects?n=24",
-        "decoding?stimuli=objects?n=72&permutations=20&layers=block3",
-        "jobs",
-    ],
-)
-def test_accessibility(server, page, path):
-    from axe_playwright_python.sync_playwright import Axe
-
-    page.goto(f"{server.url}/{path}")
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
-    page.wait_for_load_state("networkidle")
-    page.wait_for_timeout(1000)
-    found = Axe().run(page).response["violations"]
-    told = [f"{v['id']}: {v['nodes'][0]['html'][:120]}" for v in found]
-    assert told == []

@@ -1,4 +1,4 @@
-"""One store for the tests of pages, as on a server where others have already been; `cold` gives an empty one."""
+"""One store for all tests of pages, as where others have been before; `cold` gives an empty one."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ dropped files has a label and the role of a presentation.
 """
 
 
-def settle(page: Page, timeout: float = 120_000) -> None:
+def settle(page: Page, timeout: float = 240_000) -> None:
     """Wait until everything that was asked for is there: what is about to change is faded."""
     page.wait_for_load_state("networkidle")
     expect(page.get_by_text("…", exact=True)).to_have_count(0, timeout=timeout)

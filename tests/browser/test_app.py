@@ -74,7 +74,7 @@ def test_from_the_first_click_to_the_layer_profile(server, page):
     problems = []
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.goto(f"{server.url}/brain?bootstrap=100")
-    expect(page.get_by_test_id("stVegaLiteChart").first).to_be_visible(timeout=120_000)
+    expect(page.get_by_test_id("stVegaLiteChart").first).to_be_visible(timeout=240_000)
     expect(page.get_by_text(re.compile("comes closest|cannot be said"))).to_be_visible()
     expect(page.get_by_text(re.compile("simulated", re.I)).first).to_be_visible()
     assert page.get_by_test_id("stException").count() == 0
@@ -103,7 +103,7 @@ def test_a_path_in_a_link_is_refused(server, page):
 
 def test_the_server_process_never_imports_torch(server, page):
     page.goto(f"{server.url}/brain?bootstrap=100")
-    expect(page.get_by_test_id("stVegaLiteChart").first).to_be_visible(timeout=120_000)
+    expect(page.get_by_test_id("stVegaLiteChart").first).to_be_visible(timeout=240_000)
     main = psutil.Process(server.process.pid)
     loaded = {mapping.path for mapping in main.memory_maps()}
     assert any("numpy" in path for path in loaded)
@@ -116,7 +116,7 @@ def test_the_server_process_never_imports_torch(server, page):
 def test_a_cell_of_a_matrix_names_both_stimuli_and_can_be_pinned(server, page):
     page.goto(f"{server.url}/rdms?network=bundled:tilt_cnn&layers=fc")
     canvas = page.locator("canvas[role=img]").first
-    expect(canvas).to_be_visible(timeout=120_000)
+    expect(canvas).to_be_visible(timeout=240_000)
     box = canvas.bounding_box()
     canvas.hover(position={"x": box["width"] * 0.8, "y": box["height"] * 0.2})
     readout = page.locator(".matrix-view")

@@ -17,7 +17,7 @@ PICTURES = "attention?network=bundled:objects_vit&stimuli=objects%3Fn%3D12"
 def test_clicks_choose_patch_and_head_and_axe_finds_nothing(server, page):
     page.goto(f"{server.url}/{PICTURES}")
     patch = page.locator(".overlay-view canvas.map").first
-    expect(patch).to_be_visible(timeout=120_000)
+    expect(patch).to_be_visible(timeout=240_000)
     expect(page.get_by_text("…", exact=True)).to_have_count(0, timeout=60_000)
     patch.click()
     page.wait_for_url(re.compile(r"query=\d"))

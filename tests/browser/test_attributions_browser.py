@@ -21,7 +21,7 @@ def test_axe_finds_nothing_and_methods_are_chips(server, browser, scheme):
     page.goto(f"{server.url}/attributions?{OBJECTS}&about=Over%20the%20set&most=4")
     try:
         expect(page.get_by_text(re.compile("of the attribution lies on the object"))).to_be_visible(
-            timeout=120_000
+            timeout=240_000
         )
         expect(page.locator("[data-stale=true]")).to_have_count(0, timeout=60_000)
         page.wait_for_load_state("networkidle")

@@ -37,7 +37,7 @@ def test_axe_finds_nothing(server, browser, scheme, address):
     context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme=scheme)
     themed = context.new_page()
     themed.goto(f"{server.url}/{address}")
-    expect(themed.get_by_text(re.compile(SHOWN[address])).first).to_be_visible(timeout=120_000)
+    expect(themed.get_by_text(re.compile(SHOWN[address])).first).to_be_visible(timeout=240_000)
     settle(themed)
     assert hindrances(themed) == []
     context.close()
@@ -46,7 +46,7 @@ def test_axe_finds_nothing(server, browser, scheme, address):
 def test_a_click_on_a_thumbnail_chooses_the_picture(server, page):
     page.goto(f"{server.url}/predictions?{OBJECTS}")
     tile = page.get_by_role("option", name=re.compile("star-")).first
-    expect(tile).to_be_visible(timeout=120_000)
+    expect(tile).to_be_visible(timeout=240_000)
     name = tile.get_attribute("data-name")
     tile.click()
     expect(page.get_by_text(re.compile(f"^{name}"), exact=False).last).to_be_visible()
@@ -62,7 +62,7 @@ def _png(seed: int) -> bytes:
 
 def test_dropped_pictures_are_predicted_and_a_bad_one_is_named(server, page):
     page.goto(f"{server.url}/predictions?{OBJECTS}")
-    expect(page.get_by_text(re.compile("of 24 pictures right"))).to_be_visible(timeout=120_000)
+    expect(page.get_by_text(re.compile("of 24 pictures right"))).to_be_visible(timeout=240_000)
     page.get_by_role("button", name=re.compile("Your pictures")).click()
     place = page.locator("input[type=file]")
     place.set_input_files(

@@ -64,7 +64,7 @@ def tab(browser, server):
     for path, name in ((_address("rdms", RDM, beside="nothing"), "rdm"), (_address("brain", BRAIN), "brain")):
         page.goto(f"{server.url}/{path}")
         button = page.locator(f".st-key-pin-{name}").get_by_role("button")
-        expect(button).to_be_visible(timeout=120_000)
+        expect(button).to_be_visible(timeout=240_000)
         button.click()
         expect(page.get_by_text(re.compile("Pinned to the report"))).to_be_visible()
     yield page
@@ -100,7 +100,7 @@ def test_nobody_else_sees_them(server, page):
 
 def test_the_keyboard_moves_through_the_slides_and_back(server, tab):
     tab.get_by_role("link", name="Present").click()
-    expect(_stage(tab)).to_have_attribute("data-ready", "yes", timeout=120_000)
+    expect(_stage(tab)).to_have_attribute("data-ready", "yes", timeout=240_000)
     assert _stage(tab).bounding_box() == {"x": 0, "y": 0, "width": 1280, "height": 720}
     sidebar = tab.get_by_test_id("stSidebar")
     assert sidebar.count() == 0 or sidebar.evaluate("one => one.inert")
@@ -124,7 +124,7 @@ def test_the_keyboard_moves_through_the_slides_and_back(server, tab):
 def test_a_link_opens_at_a_slide_that_fills_the_screen(server, tab, size):
     tab.set_viewport_size({"width": size[0], "height": size[1]})
     tab.goto(f"{server.url}/present?slide=2")
-    expect(_stage(tab)).to_have_attribute("data-ready", "yes", timeout=120_000)
+    expect(_stage(tab)).to_have_attribute("data-ready", "yes", timeout=240_000)
     assert _shown(tab, 2) >= 0
     cell = _stage(tab).locator("canvas.cells").first
     box = cell.bounding_box()
@@ -145,7 +145,7 @@ def test_axe_finds_nothing_and_nothing_leaves_the_server(server, tab):
     tab.set_viewport_size({"width": 1280, "height": 720})
     for path, ready in (("report", "[class*=st-key-item-]"), ("present?slide=1", "[data-ready=yes]")):
         tab.goto(f"{server.url}/{path}")
-        expect(tab.locator(ready).first).to_be_visible(timeout=120_000)
+        expect(tab.locator(ready).first).to_be_visible(timeout=240_000)
         settle(tab)
         assert hindrances(tab) == []
     home = (server.url, server.url.replace("http", "ws"), "data:", "blob:")

@@ -3,7 +3,9 @@
 import streamlit as st
 from starlette.middleware import Middleware
 
-from dashboard.ui.server import OwnerCookie, lifespan
+from dashboard.ui.server import OwnerCookie, lifespan, stay_home
+
+stay_home()
 
 app = st.App("pages/app.py", lifespan=lifespan, middleware=[Middleware(OwnerCookie)])
 

@@ -17,6 +17,7 @@ from dashboard.errors import InputError
 
 Grade = Literal["safe", "look", "unsafe"]
 LOCAL = ("127.0.0.1", "localhost", "::1")
+EVERYWHERE = "every network interface"
 MOST_UPLOAD_MB = 100
 _TIMEOUT_S = 3
 _DEFAULTS = {
@@ -94,6 +95,30 @@ def check(url: str = "") -> list[Finding]:
     return findings + _asked(url or f"http://127.0.0.1:{found['server.port']}")
 
 
+def allow_listening(address: str | None) -> None:
+    """Let the server start where only this machine reaches it, where people sign in, or where it was said so.
+
+    Parameters
+    ----------
+    address : str, optional
+        Streamlit's ``server.address``; none means every network interface.
+
+    Raises
+    ------
+    InputError
+        When strangers could reach it and nothing asks who they are.
+    """
+    where = address or EVERYWHERE
+    if where in LOCAL or where.startswith("unix://") or _sign_in() or settings.exposed():
+        return
+    message = f"The server would listen on {where}, where nobody has to sign in, and is not started."
+    raise InputError(
+        message,
+        'Set server.address to "127.0.0.1", set up a sign-in, or set HOMOLOG_EXPOSED=yes where a proxy with '
+        "a login stands before it.",
+    )
+
+
 def options() -> dict[str, Any]:
     """Return the settings of Streamlit: defaults, the user's file, the app's file, then the environment."""
     found = dict(_DEFAULTS)
@@ -141,9 +166,12 @@ def _address(found: Mapping[str, Any], signed_in: bool) -> Finding:
     address = str(found["server.address"])
     if address in LOCAL:
         return Finding("address", "safe", f"It listens on {address} only.")
-    where = address or "every network interface"
+    where = address or EVERYWHERE
     if signed_in:
         return Finding("address", "look", f"It listens on {where}: put a proxy with TLS before it.")
+    if settings.exposed():
+        said = f"It listens on {where} because HOMOLOG_EXPOSED says so: a proxy must ask for a login."
+        return Finding("address", "look", said)
     return Finding(
         "address", "unsafe", f'It listens on {where} without a sign-in. Set address to "127.0.0.1".'
     )

@@ -1,7 +1,7 @@
 """Functions that look at files of strangers run in a process of their own, with limits of memory and time.
 
-What goes in and comes out is JSON. A file that crashes a library, asks for all memory or never ends costs
-that process and gives one sentence.
+What goes in and comes out is a line of JSON. A file that crashes a library, asks for all memory or never ends
+costs that process and gives one sentence.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import dataclasses
 import importlib
 import json
 import os
+import queue
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from dashboard import errors, progress, settings
 
@@ -39,9 +41,58 @@ def call(function: str, *arguments: Any, name: str) -> Any:
     HomologError
         As the function raised it; its cautions are told here, too.
     """
-    request = json.dumps(
-        {"function": function, "arguments": arguments, "memory": settings.read_memory_bytes()}
-    )
+    with Child() as child:
+        return child.ask(function, *arguments, name=name)
+
+
+class Child:
+    """A process that answers requests one after the other, and is started anew after it was lost.
+
+    One file each is what uploads get, so that no file can leave anything behind for the next one; a child
+    that lives longer is for many files of one owner.
+    """
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self.started = 0
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def ask(self, function: str, *arguments: Any, name: str) -> Any:
+        """Call a function in the process; see `call`."""
+        request = json.dumps(
+            {"function": function, "arguments": arguments, "memory": settings.read_memory_bytes()}
+        )
+        if self._process is None or self._process.poll() is not None:
+            self.close()
+            self._process = _start()
+            self.started += 1
+        answered = False
+        try:
+            answer = _wait(self._process, request.encode() + b"\n", name)
+            answered = answer.endswith(b"\n")
+        finally:
+            if not answered:  # it died, is stuck, or nobody waits for it any more
+                self.close()
+        return _understood(answer, name)
+
+    def close(self) -> None:
+        """End the process."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        for pipe in (process.stdin, process.stdout):
+            with contextlib.suppress(OSError):
+                _open(pipe).close()
+        process.wait()
+
+
+def _start() -> subprocess.Popen[bytes]:
     here = str(Path(__file__).resolve().parents[1])
     environment = {
         **os.environ,
@@ -49,33 +100,34 @@ def call(function: str, *arguments: Any, name: str) -> Any:
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
     }
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-c", "from dashboard.guarded import serve; serve()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env=environment,
     )
-    try:
-        answer = _wait(process, request.encode(), name)
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-    return _understood(answer, name)
+
+
+def _open(pipe: IO[bytes] | None) -> IO[bytes]:
+    assert pipe is not None  # noqa: S101 - `_start` asks for both
+    return pipe
 
 
 def _wait(process: subprocess.Popen[bytes], request: bytes, name: str) -> bytes:
-    """Return what the process says; Cancelled passes through from the reports."""
+    """Return the line that the process says, cut off where it died; Cancelled passes through."""
     seconds = settings.read_seconds()
     end = time.monotonic() + seconds
-    given: bytes | None = request
+    with contextlib.suppress(BrokenPipeError):
+        _open(process.stdin).write(request)
+        _open(process.stdin).flush()
+    box: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=lambda: box.put(_open(process.stdout).readline()), daemon=True).start()
     while True:
         try:
-            return process.communicate(given, timeout=_POLL_S)[0]
-        except subprocess.TimeoutExpired:
-            given = None
-        progress.report(0.5, f"Looking at {name}")
+            return box.get(timeout=_POLL_S)
+        except queue.Empty:
+            progress.report(0.5, f"Looking at {name}")
         if time.monotonic() > end:
             message = f'"{name}" took more than {seconds:.0f} seconds to read.'
             raise errors.InputError(message, "Save only the arrays that are needed, uncompressed.")
@@ -96,10 +148,20 @@ def _understood(answer: bytes, name: str) -> Any:
 
 
 def serve() -> None:
-    """Answer one request of `call` on standard input; the only thing that the process does."""
-    stream = sys.stdout.buffer
-    sys.stdout = sys.stderr  # what libraries print must not mix with the answer
-    request = json.loads(sys.stdin.buffer.read())
+    """Answer the requests on standard input, a line each; the only thing that the process does."""
+    # What libraries print must not mix with the answers, and C libraries know only the number.
+    stream = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    for line in sys.stdin.buffer:
+        answer = _answered(json.loads(line))
+        if answer is None:
+            return
+        stream.write(json.dumps(answer).encode() + b"\n")
+        stream.flush()
+
+
+def _answered(request: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what a function gave or raised; None when memory ran out, after which nothing is certain."""
     _limit(int(request["memory"]))
     module, _, function = request["function"].partition(":")
     answer: dict[str, Any] = {}
@@ -109,10 +171,9 @@ def serve() -> None:
         except errors.HomologError as error:
             answer["error"] = [type(error).__name__, error.problem, error.remedy]
         except (MemoryError, RecursionError):
-            return
+            return None
     answer["cautions"] = [dataclasses.astuple(caution) for caution in told]
-    stream.write(json.dumps(answer).encode())
-    stream.flush()
+    return answer
 
 
 def _limit(memory: int) -> None:

@@ -16,6 +16,7 @@ Variable                   Meaning                                              
 ``HOMOLOG_UPLOADS``        most bytes of all uploads; the oldest go first         4 GiB
 ``HOMOLOG_READ_MEMORY``    most bytes of memory for reading one brought file      3 GiB
 ``HOMOLOG_READ_SECONDS``   most seconds for reading one brought file              60
+``HOMOLOG_EXPOSED``        ``yes``: listen beyond this machine without a sign-in  no
 ========================== ====================================================== =======================
 
 Nothing here imports torch, and nothing is remembered: a changed variable counts at the next call.
@@ -134,6 +135,20 @@ def read_seconds() -> float:
         When ``HOMOLOG_READ_SECONDS`` is not a whole number from 1 to 3600.
     """
     return float(_whole("HOMOLOG_READ_SECONDS", 60, 3600))
+
+
+def exposed() -> bool:
+    """Tell whether the administrator lets the server listen beyond this machine without a sign-in.
+
+    Raises
+    ------
+    InputError
+        When ``HOMOLOG_EXPOSED`` is neither yes nor no.
+    """
+    text = os.environ.get("HOMOLOG_EXPOSED", "").strip().lower()
+    if text not in ("", "yes", "no"):
+        raise InputError(f'HOMOLOG_EXPOSED is "{text}", which is neither yes nor no.')
+    return text == "yes"
 
 
 def scheduler() -> str | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -127,3 +129,45 @@ def test_check_server_refuses_folders_of_code_that_others_may_change(streamlit, 
     assert grades()["folders"] == "safe"
     folder.chmod(0o777)
     assert grades()["folders"] == "unsafe"
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "", None, "::", "192.168.1.20", "lab.example"])
+def test_the_app_does_not_start_where_strangers_reach_it(address, streamlit, monkeypatch):
+    with pytest.raises(InputError, match="nobody has to sign in, and is not started. Set server.address"):
+        exposure.allow_listening(address)
+    streamlit.setenv("HOMOLOG_EXPOSED", "yes")
+    exposure.allow_listening(address)
+    streamlit.setenv("STREAMLIT_SERVER_ADDRESS", address or "")
+    assert grades()["address"] == "look"
+    streamlit.setenv("HOMOLOG_EXPOSED", "no")
+    monkeypatch.setattr(exposure, "_sign_in", lambda: True)
+    exposure.allow_listening(address)
+
+
+@pytest.mark.parametrize("address", [*exposure.LOCAL, "unix:///run/homolog.sock"])
+def test_the_app_starts_where_only_this_machine_reaches_it(address, streamlit):
+    exposure.allow_listening(address)
+    streamlit.setenv("HOMOLOG_EXPOSED", "perhaps")
+    exposure.allow_listening(address)
+    with pytest.raises(InputError, match='HOMOLOG_EXPOSED is "perhaps"'):
+        exposure.allow_listening("0.0.0.0")
+
+
+def test_make_app_on_every_interface_ends_with_a_sentence(tmp_path):
+    root = Path(exposure.__file__).resolve().parents[1]
+    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.address", "0.0.0.0"]
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [*command, "--server.headless", "true", "--server.port", "0"],
+        cwd=root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert (
+        "The server would listen on 0.0.0.0, where nobody has to sign in, and is not started." in done.stderr
+    )
+    assert "Traceback" not in done.stderr

@@ -346,7 +346,9 @@ def check_checkpoint(data: bytes, name: str) -> None:
             _check_opcodes(pickled, name)
             _check_structure(pickled, members, name)
             broken = archive.testzip()
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # zipfile raises many kinds on damaged bytes: of decoding, seeking, unpacking
         raise refuse("damaged", name) from error
     if broken is not None:
         raise refuse("damaged", name, "its checksums do not match")

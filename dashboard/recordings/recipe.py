@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -169,6 +170,8 @@ def _checked(name: str, value: Any, hint: Any) -> Any:
         if not isinstance(value, str) or len(value) > 2000:
             raise wrong
         return value
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+    if value is None:
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise wrong
     return value

@@ -173,7 +173,7 @@ def _zip_digest(path: Path) -> str:
 def _open_zip(path: Path, name: str) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+    except Exception as error:  # zipfile raises many kinds on damaged bytes
         message = f'"{name}" is not a complete zip file.'
         raise InputError(message, "Download or pack it again.") from error
 
@@ -195,7 +195,7 @@ def _members(archive: zipfile.ZipFile, name: str) -> Iterator[zipfile.ZipInfo]:
             message = f'"{name}" holds the member "{_shown(info)}" twice.'
             raise InputError(message, "Pack it again with every picture once.")
         seen.add(key)
-        if not info.is_dir():
+        if not info.filename or not info.is_dir():  # one without a name is refused with the unsafe ones
             yield info
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import unicodedata
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from dashboard import delimited
 from dashboard.errors import InputError, caution, listing
 from dashboard.reference import Reference
 from dashboard.stimuli import files
@@ -27,7 +27,6 @@ MOST_CHARACTERS = 20_000
 NAME_CHARACTERS = 60
 TILE, MARGIN, LINE_CHARACTERS, LINES = 128, 8, 18, 8
 PAPER, INK = (236, 236, 232), (60, 60, 60)
-_SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 
 
 def load_texts(reference: Reference) -> Stimuli:
@@ -161,15 +160,9 @@ def decoded(data: bytes, name: str) -> str:
     if len(data) > MOST_BYTES:
         message = f'"{name}" has {len(data) / 2**20:.0f} MB, more than {MOST_BYTES // 2**20} MB.'
         raise InputError(message, "Give a smaller file of texts.")
-    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError:
-        text = data.decode("latin-1")
+    text, latin = delimited.decoded(data, name, "Give one text per line in UTF-8, or a CSV file.")
+    if latin:
         caution("texts-latin-1", f'"{name}" is not UTF-8 and was read as Latin-1.')
-    if "\0" in text:
-        message = f'"{name}" is not a text file.'
-        raise InputError(message, "Give one text per line in UTF-8, or a CSV file.")
     return text
 
 
@@ -181,57 +174,22 @@ def _lines(content: str) -> tuple[str, ...]:
 
 def _table(
     content: str, name: str, reference: Reference
-) -> tuple[list[list[str]], str | None, str | None] | None:
-    """Return rows, asked column and asked category of a table, or None for a file of lines."""
+) -> tuple[delimited.Table, str | None, str | None] | None:
+    """Return the table, asked column and asked category of a table, or None for a file of lines."""
     column, category = reference.options.get("column"), reference.options.get("category")
     if not name.casefold().endswith((".csv", ".tsv")) and column is None:
         if category is None:
             return None
         message = f'category of "{name}" needs the column of the texts as well.'
         raise InputError(message, f"Write text:{name}?column=NAME&category=NAME.")
-    return rows(content, name), column, category
-
-
-def rows(content: str, name: str) -> list[list[str]]:
-    """Return the rows of a table, header first, all of the same length.
-
-    Raises
-    ------
-    InputError
-        When a quote is not closed, headers are equal, or rows differ in length.
-    """
-    head = content.partition("\n")[0]
-    separator = max(_SEPARATORS, key=head.count)
-    try:
-        found = [
-            (reader.line_num, row)
-            for reader in [csv.reader(io.StringIO(content, newline=""), delimiter=separator, strict=True)]
-            for row in reader
-            if any(cell.strip() for cell in row)
-        ]
-    except csv.Error as error:
-        message = f'"{name}" is not a complete CSV file.'
-        raise InputError(message, "Save it again; text with quotes needs them doubled.") from error
-    if not found:
-        message = f'"{name}" is empty.'
-        raise InputError(message, "Give a table with a header and a text per row.")
-    header = [cell.strip() for cell in found[0][1]]
-    twice = [cell for cell, count in Counter(header).items() if count > 1]
-    if twice:
-        message = f'"{name}" has several columns called {listing(one_line(t, 40) for t in twice)}.'
-        raise InputError(message, "Give every column a name of its own.")
-    for line, row in found[1:]:
-        if len(row) != len(header):
-            message = f'Line {line} of "{name}" has {len(row)} cells where the header has {len(header)}.'
-            raise InputError(message, f"The cells are read as separated by {_SEPARATORS[separator]}s.")
-    return [header, *(row for _, row in found[1:])]
+    return delimited.table(content, name), column, category
 
 
 def _from_table(
-    rows: list[list[str]], column: str | None, category: str | None, name: str
+    table: delimited.Table, column: str | None, category: str | None, name: str
 ) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, np.ndarray]]:
     """Return texts, categories and the other columns of a table."""
-    header, *body = rows
+    header, body = table.header, table.rows
     place = _place(header, column, ("text", "sentence"), "column", name)
     if place is None:
         message = f'"{name}" has the columns {listing((one_line(c, 40) for c in header), 6)}.'
@@ -248,7 +206,9 @@ def _from_table(
     return texts, categories, others
 
 
-def _place(header: list[str], asked: str | None, usual: tuple[str, ...], what: str, name: str) -> int | None:
+def _place(
+    header: Sequence[str], asked: str | None, usual: tuple[str, ...], what: str, name: str
+) -> int | None:
     """Return the position of the asked column, else of the usual one, else None."""
     if asked is not None:
         if asked not in header:

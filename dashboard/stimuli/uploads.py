@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from dashboard import kept
+from dashboard import delimited, kept
 from dashboard.errors import InputError, listing
 from dashboard.reference import Reference
 from dashboard.stimuli.sets import Stimuli, clean_name, digest_of
@@ -90,15 +90,21 @@ def look(upload: str) -> dict[str, Any]:
     InputError
         As `load_uploads`, without decoding any picture.
     """
-    from dashboard.stimuli import files, texts
+    from dashboard.stimuli import files
 
     found = kept.opened(upload, _AGAIN)
     tables = [f for f in found.files if _ending(f) in TABLES]
-    header = texts.rows(texts.decoded(tables[0].read(), tables[0].name), tables[0].name)[0] if tables else []
+    header = list(_table(tables[0]).header) if tables else []
     words = [f for f in found.files if _ending(f) in (*TABLES, *TEXTS)]
     if len(words) == len(found.files):
         return {"kind": "texts", "pictures": 0, "columns": header}
     return {"kind": "pictures", "pictures": len(_members(found, files)), "columns": header}
+
+
+def _table(file: kept.File) -> delimited.Table:
+    from dashboard.stimuli import texts
+
+    return delimited.table(texts.decoded(file.read(), file.name), file.name)
 
 
 def _ending(file: kept.File) -> str:
@@ -125,7 +131,8 @@ def _with_table(made: Stimuli, tables: Sequence[kept.File], reference: Reference
     table = tables[0]
     if len(tables) > 1:
         raise InputError(f"The upload holds {len(tables)} tables.", "Give one table with a row per picture.")
-    header, *body = texts.rows(texts.decoded(table.read(), table.name), table.name)
+    read = _table(table)
+    header, body = read.header, read.rows
     place = next((i for i, cell in enumerate(header) if cell.casefold() in NAME_COLUMNS), 0)
     rows = _by_name(body, place, set(made.names), table.name)
     lacking = [name for name in made.names if name not in rows]

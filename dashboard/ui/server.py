@@ -5,11 +5,15 @@ from __future__ import annotations
 import importlib
 import re
 import secrets
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from dashboard import jobs, networks
+import streamlit as st
+
+from dashboard import exposure, jobs, networks
+from dashboard.errors import InputError
 
 OWNER_COOKIE = "homolog_owner"
 OWNER_YEARS = 2
@@ -28,6 +32,14 @@ WARM = (
 
 ENGINE_DELAY_S = 5.0
 """The workers import torch on every core; the first page, which mostly comes at once, goes before them."""
+
+
+def stay_home() -> None:
+    """End the process with a sentence where strangers would reach a server that asks nobody who they are."""
+    try:
+        exposure.allow_listening(st.get_option("server.address"))
+    except InputError as error:
+        sys.exit(str(error))
 
 
 @asynccontextmanager

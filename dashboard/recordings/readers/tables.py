@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dashboard import delimited
 from dashboard.errors import InputError, listing
 from dashboard.recordings.readers.source import (
     Array,
@@ -30,8 +28,6 @@ MOST_COLUMNS = 50_000
 MOST_CSV_BYTES = 200 * 2**20
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "missing"})
 """Cells that stand for a missing number; in columns of text they stay what they are."""
-
-_SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 
 
 # --- CSV -------------------------------------------------------------------------------------------
@@ -74,40 +70,20 @@ def _text(path: Path, name: str) -> tuple[str, list[str]]:
     if path.stat().st_size > MOST_CSV_BYTES:
         message = f'"{name}" is larger than {MOST_CSV_BYTES // 2**20} MB.'
         raise Refused(message, "Save large tables as parquet or .npz.")
-    data = path.read_bytes()
-    notes = []
-    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError:
-        text = data.decode("latin-1")
-        notes.append("The file is not UTF-8 and was read as Latin-1.")
-    if "\0" in text:
-        raise Refused(f'"{name}" is not a text file.', "Save the table as CSV in UTF-8.")
-    return text, notes
+    text, latin = delimited.decoded(path.read_bytes(), name, "Save the table as CSV in UTF-8.")
+    return text, ["The file is not UTF-8 and was read as Latin-1."] if latin else []
 
 
 def _columns(text: str, name: str) -> tuple[list[str], dict[str, list[str]], list[int], str]:
     """Return header, cells by column, line number of each row, and the separator."""
-    head = text.partition("\n")[0]
-    separator = max(_SEPARATORS, key=head.count)
-    try:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-        rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
-    except csv.Error as error:
-        message = f'"{name}" is not a complete CSV file.'
-        raise InputError(message, "Save it again; text with quotes needs them doubled.") from error
-    if len(rows) < 2:
+    table = delimited.table(text, name)
+    if not table.rows:
         message = f'"{name}" has no rows below a header.'
         raise InputError(message, "Give a table with a header and a row per stimulus or trial.")
-    header = _header([cell.strip() for cell in rows[0][1]], name)
-    for line, row in rows[1:]:
-        if len(row) != len(header):
-            message = f'Line {line} of "{name}" has {len(row)} cells where the header has {len(header)}.'
-            raise InputError(message, f"The cells are read as separated by {_SEPARATORS[separator]}s.")
-    check_size((len(rows), len(header)), 8, "the table", name)
-    cells = {label: [row[i].strip() for _, row in rows[1:]] for i, label in enumerate(header)}
-    return header, cells, [line for line, _ in rows[1:]], separator
+    header = _header(table.header, name)
+    check_size((len(table.rows), len(header)), 8, "the table", name)
+    cells = {label: [row[i].strip() for row in table.rows] for i, label in enumerate(header)}
+    return header, cells, table.lines, table.separator
 
 
 def _header(cells: Sequence[str], name: str) -> list[str]:
@@ -117,10 +93,6 @@ def _header(cells: Sequence[str], name: str) -> list[str]:
     if all(_number(cell, ".") is not None for cell in cells):
         message = f'The first line of "{name}" holds numbers, where the names of the columns should be.'
         raise InputError(message, "Add a header line with a name per column.")
-    twice = [cell for cell, count in Counter(cells).items() if count > 1 and cell]
-    if twice:
-        message = f'"{name}" has several columns called {listing(shown(t, 40) for t in twice)}.'
-        raise InputError(message, "Give every column a name of its own.")
     named = [shown(cell, 200) if cell else f"column {i}" for i, cell in enumerate(cells, 1)]
     if len(set(named)) < len(named):
         message = f'"{name}" has columns without a name, or with one that is taken.'

@@ -6,6 +6,7 @@ import csv
 import io
 import unicodedata
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dashboard.errors import InputError, listing
@@ -53,8 +54,15 @@ def decoded(data: bytes, name: str, remedy: str) -> tuple[str, bool]:
     return text, latin
 
 
-def table(text: str, name: str) -> Table:
+def table(text: str, name: str, check: Callable[[Sequence[str]], None] | None = None) -> Table:
     """Split a table; the separator is the one that its first line holds most often.
+
+    Parameters
+    ----------
+    text, name : str
+        The text, and what the file is called in messages.
+    check : callable, optional
+        Refuses a header that cannot be one, before rows are compared with it.
 
     Raises
     ------
@@ -72,6 +80,8 @@ def table(text: str, name: str) -> Table:
     if not found:
         raise InputError(f'"{name}" is empty.', "Give a table with a header.")
     header = tuple(cell.strip() for cell in found[0][1])
+    if check is not None:
+        check(header)
     twice = [cell for cell, count in Counter(header).items() if count > 1 and cell]
     if twice:
         message = f'"{name}" has several columns called {listing(_shown(cell) for cell in twice)}.'

@@ -48,6 +48,7 @@ def inspect(spec: InspectSpec) -> xr.Dataset:
             "species": recording.species,
             "signal": recording.signal,
             "pictures": "yes" if _has_pictures(recording) else "no",
+            "gratings": "yes" if _has_gratings(recording) else "no",
             "simulated": "yes" if recording.simulated else "no",
         },
     )
@@ -55,6 +56,12 @@ def inspect(spec: InspectSpec) -> xr.Dataset:
 
 def _has_pictures(recording: Recording) -> bool:
     return recording.stimuli is not None and recording.stimuli.kind == "image"
+
+
+def _has_gratings(recording: Recording) -> bool:
+    """Tell whether the stimuli are gratings of known parameters, to which units can be called tuned."""
+    columns = {} if recording.stimuli is None else recording.stimuli.columns
+    return bool(recording.responses) and {"orientation", "spatial_frequency", "phase"} <= set(columns)
 
 
 def _count(recording: Recording, area: str) -> int:

@@ -53,8 +53,8 @@ class Reader:
     module : str
         The module with ``load``, ``identify``, ``load_stimuli`` and ``identify_stimuli``, each of a
         `Reference`; imported when it is needed.
-    fetched : bool
-        True when the module has a ``DOWNLOAD``.
+    fetched : str
+        Under which name the module's ``DOWNLOADS`` has its files; ``""`` when nothing is fetched.
     pictures : bool
         True when it brings pictures of its own.
     """
@@ -64,7 +64,7 @@ class Reader:
     signal: str
     terms: str
     module: str
-    fetched: bool = False
+    fetched: str = ""
     pictures: bool = False
 
     def call(self, function: str, reference: Reference) -> Any:
@@ -74,7 +74,7 @@ class Reader:
     @property
     def download(self) -> Download | None:
         """The files behind the recording, or None when it is made here."""
-        return importlib.import_module(self.module).DOWNLOAD if self.fetched else None
+        return importlib.import_module(self.module).DOWNLOADS[self.fetched] if self.fetched else None
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,8 @@ def _entry(name: str, reader: Reader) -> Entry:
     download = reader.download
     n_bytes = download.n_bytes if download else 0
     present = download is None or download.present()
-    size = f"{n_bytes / 1e6:.1f} MB, {'here' if present else 'to be fetched'}" if download else "made here"
+    size = f"{n_bytes / 1e6:.1f} MB" if n_bytes else "size not told"
+    size = f"{size}, {'here' if present else 'to be fetched'}" if download else "made here"
     return Entry(
         reference=name,
         title=reader.title,
@@ -226,7 +227,25 @@ READERS: dict[str, Reader] = {
         signal="fMRI and neurons, RDMs",
         terms="cite Kriegeskorte et al. 2008, Neuron 60:1126; no licence of its own",
         module="dashboard.recordings.kriegeskorte92",
-        fetched=True,
+        fetched="kriegeskorte92",
+        pictures=True,
+    ),
+    "stringer-orientations": Reader(
+        title="Mouse V1, 360 gratings (Stringer et al. 2021)",
+        species="mouse",
+        signal="two-photon calcium of thousands of neurons",
+        terms="cite Stringer et al. 2021, Cell 184:2767; no licence of its own",
+        module="dashboard.recordings.stringer",
+        fetched="stringer-orientations",
+        pictures=True,
+    ),
+    "stringer-halves": Reader(
+        title="Mouse V1, 60 gratings, halves of the trials (Stringer et al. 2021)",
+        species="mouse",
+        signal="two-photon calcium of thousands of neurons",
+        terms="cite Stringer et al. 2021, Cell 184:2767; no licence of its own",
+        module="dashboard.recordings.stringer",
+        fetched="stringer-halves",
         pictures=True,
     ),
     "simulated-v1": Reader(

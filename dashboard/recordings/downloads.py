@@ -6,6 +6,7 @@ import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from dashboard import progress, settings
 from dashboard.errors import InputError
 
 TIMEOUT_S = 30
+MOST_BYTES = 300 * 2**20
+"""Most bytes of a file whose size its source does not tell."""
+
 _PIECE = 2**16
 
 _log = logging.getLogger(__name__)
@@ -20,10 +24,27 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class File:
-    """A public file as it was when we verified it."""
+    """A public file as it was when we verified it, or as its source says that it is.
+
+    Attributes
+    ----------
+    n_bytes : int
+        Its size; 0 where the source does not tell it.
+    sha256, md5 : str
+        One of them, in hexadecimal.
+    place : str
+        What stands behind the address of the data set where that is not the name of the file.
+    """
 
     n_bytes: int
-    sha256: str
+    sha256: str = ""
+    md5: str = ""
+    place: str = ""
+
+    @property
+    def checksum(self) -> tuple[str, str]:
+        """The kind of checksum that is known, and the checksum."""
+        return ("sha256", self.sha256) if self.sha256 else ("md5", self.md5)
 
 
 @dataclass(frozen=True)
@@ -52,7 +73,7 @@ class Download:
     def present(self) -> bool:
         """Return whether files of the right sizes are here; checksums are looked at when they are read."""
         return all(
-            any(_size(folder / name) == file.n_bytes for folder in self._folders())
+            any(_fits(_size(folder / name), file) for folder in self._folders())
             for name, file in self.files.items()
         )
 
@@ -82,12 +103,13 @@ class Download:
     def fetch(self) -> None:
         """Fetch every file that is not here, reporting progress; see `read`."""
         done = 0
+        total = sum(file.n_bytes or MOST_BYTES for file in self.files.values())
         for name, file in self.files.items():
-            share = file.n_bytes / self.n_bytes
-            with progress.part(done / self.n_bytes, min(1.0, done / self.n_bytes + share)):
+            share = (file.n_bytes or MOST_BYTES) / total
+            with progress.part(done / total, min(1.0, done / total + share)):
                 self.read(name)
                 progress.report(1.0, f"{name} is here")
-            done += file.n_bytes
+            done += file.n_bytes or MOST_BYTES
 
     def _folders(self) -> list[Path]:
         data = settings.data_folder()
@@ -100,10 +122,11 @@ class Download:
         brewed = pooch.create(
             path=settings.home() / "downloads" / self.name,
             base_url=self.url,
-            registry={name: f"sha256:{self.files[name].sha256}"},
+            registry={name: ":".join(self.files[name].checksum)},
+            urls={name: self.url + (self.files[name].place or name)},
         )
         try:
-            return Path(brewed.fetch(name, downloader=self._download))
+            return Path(brewed.fetch(name, downloader=partial(self._download, name)))
         except InputError as error:
             raise InputError(f"{wrong} {error.problem}".strip(), error.remedy) from error
         except OSError as error:
@@ -111,11 +134,10 @@ class Download:
             message = f'"{name}" could not be saved ({(error.strerror or "input or output error").lower()}).'
             raise InputError(message, "Free some space, or set HOMOLOG_HOME to another folder.") from error
 
-    def _download(self, url: str, output_file: Any, pooch: Any) -> None:
+    def _download(self, name: str, url: str, output_file: Any, pooch: Any) -> None:
         """Stream one file to a temporary place; pooch moves it where it belongs once it is checked."""
         import requests
 
-        name = url.rsplit("/", 1)[-1]
         try:
             with requests.get(url, stream=True, timeout=TIMEOUT_S) as response:
                 if response.status_code != 200:
@@ -131,7 +153,7 @@ class Download:
         self._refuse(Path(output_file), name)
 
     def _save(self, pieces: Any, path: Path, name: str) -> None:
-        expected = self.files[name].n_bytes
+        expected = self.files[name].n_bytes or MOST_BYTES
         done = 0
         with path.open("wb") as file:
             for piece in pieces:
@@ -161,13 +183,16 @@ class Download:
 
 def mismatch(data: bytes, name: str, expected: File) -> str:
     """Return what is wrong with the bytes of a file in one sentence, or ``""``."""
-    found = hashlib.sha256(data).hexdigest()
-    if found == expected.sha256:
+    kind, known = expected.checksum
+    # The MD5 of a source tells a damaged file; it is no proof against somebody who wants to deceive.
+    found = hashlib.new(kind, data, usedforsecurity=False).hexdigest()
+    if found == known:
         return ""
     head = data[:512].lstrip().lower()
     if head.startswith((b"<!doctype html", b"<html")):
         return f'"{name}" is a web page, not the file.'
-    sums = f"SHA-256 {found[:12]}…, expected {expected.sha256[:12]}…"
+    title = {"sha256": "SHA-256", "md5": "MD5"}[kind]
+    sums = f"{title} {found[:12]}…, expected {known[:12]}…"
     if len(data) < expected.n_bytes:
         return f'"{name}" is not complete: {len(data):,} of {expected.n_bytes:,} bytes ({sums}).'
     return f'"{name}" has the wrong content: {sums}.'
@@ -178,6 +203,10 @@ def _bytes(path: Path) -> bytes | None:
         return path.read_bytes()
     except OSError:
         return None
+
+
+def _fits(size: int | None, expected: File) -> bool:
+    return size == expected.n_bytes if expected.n_bytes else bool(size)
 
 
 def _size(path: Path) -> int | None:

@@ -51,6 +51,8 @@ DOWNLOAD = Download(
     ),
 )
 
+DOWNLOADS = MappingProxyType({DOWNLOAD.name: DOWNLOAD})
+
 
 def identify(reference: Reference) -> str:
     """Return the digest of the recording, from the known checksums, without reading the files."""

@@ -45,8 +45,13 @@ def open_npz(path: Path, name: str) -> Source:
     InputError
         When it is damaged, holds objects (which can run code when opened), or would take too much.
     """
+    return open_npz_bytes(path, name)
+
+
+def open_npz_bytes(file: Any, name: str) -> Source:
+    """Open the content of a ``.npz`` file: a path or a stream; see `open_npz`."""
     try:
-        archive = zipfile.ZipFile(path)
+        archive = zipfile.ZipFile(file)
         infos = archive.infolist()
     except Exception as error:  # zipfile raises many kinds on damaged files
         raise damaged(name) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ def _text(path: Path, name: str) -> tuple[str, list[str]]:
 
 def _columns(text: str, name: str) -> tuple[list[str], dict[str, list[str]], list[int], str]:
     """Return header, cells by column, line number of each row, and the separator."""
-    table = delimited.table(text, name)
+    table = delimited.table(text, name, partial(_check_header, name))
     if not table.rows:
         message = f'"{name}" has no rows below a header.'
         raise InputError(message, "Give a table with a header and a row per stimulus or trial.")
@@ -86,13 +87,16 @@ def _columns(text: str, name: str) -> tuple[list[str], dict[str, list[str]], lis
     return header, cells, table.lines, table.separator
 
 
-def _header(cells: Sequence[str], name: str) -> list[str]:
+def _check_header(name: str, cells: Sequence[str]) -> None:
     if len(cells) > MOST_COLUMNS:
         message = f'"{name}" has {len(cells):,} columns, more than {MOST_COLUMNS:,}.'
         raise Refused(message, "Save wide data as .npz or parquet.")
     if all(_number(cell, ".") is not None for cell in cells):
         message = f'The first line of "{name}" holds numbers, where the names of the columns should be.'
         raise InputError(message, "Add a header line with a name per column.")
+
+
+def _header(cells: Sequence[str], name: str) -> list[str]:
     named = [shown(cell, 200) if cell else f"column {i}" for i, cell in enumerate(cells, 1)]
     if len(set(named)) < len(named):
         message = f'"{name}" has columns without a name, or with one that is taken.'

@@ -7,7 +7,7 @@ import xarray as xr
 
 from dashboard.figures import inspect as figure
 from dashboard.specs import InspectSpec
-from dashboard.ui import charts, panel
+from dashboard.ui import charts, choices, panel
 from dashboard.ui.text import plain
 
 
@@ -28,3 +28,11 @@ def show(answer: xr.Dataset, spec: InspectSpec) -> None:
     if int(answer.n_repeats.max()) > 1:
         charts.draw(answer, "inspect-reliability", lambda dark: figure.reliability_chart(answer, dark))
     st.caption(plain(figure.ceiling_words(answer)))
+    if answer.attrs.get("gratings") == "yes":
+        choices.open_with(
+            "tuning.py",
+            "See how its neurons are tuned to the gratings",
+            ":material/tune:",
+            recording=spec.recording,
+            neurons="true",
+        )

@@ -17,7 +17,7 @@ from tests.fuzz import mutations
 MUTATIONS = int(os.environ.get("HOMOLOG_MUTATIONS", "2000"))
 """Damaged files of one run, over all formats; ``.ci/run`` asks for 10,000, which take about a minute."""
 
-STUCK_S = 10
+STUCK_S = 4
 MEMORY = dict.fromkeys(mutations.KINDS, "3GiB") | {"network": "32GiB"}
 """By kind; importing torch alone takes more addresses than the usual limit of 3 GiB."""
 

@@ -42,6 +42,9 @@ VERBS = {
     "rdm-partition": "rdm-partition",
     "influence": "influence",
     "flexible": "combine",
+    "brain-why": "brain-why",
+    "brain-where": "brain-where",
+    "reweighted": "reweigh",
     "attribution": "attribute",
     "attribution-set": "attribute-set",
     "conductance": "conductance",
@@ -71,6 +74,9 @@ LABELS = {
     "rdm-partition": "Variance of RDMs",
     "influence": "Influence of stimuli",
     "flexible": "Combined layers",
+    "brain-why": "Where the similarity comes from",
+    "brain-where": "Gradient of the similarity",
+    "reweighted": "Weighted channels",
     "predictions": "Predictions",
     "training": "Training",
     "costs": "Costs of layers",
@@ -387,6 +393,55 @@ def _influence_text(spec: Any) -> str:
     )
 
 
+PLAYER_WORDS = {
+    "top": "single channels and the rest as one",
+    "blocks": "groups of neighbouring channels",
+    "each": "single channels",
+    "layers": "layers, whose RDMs were summed on the scale that the measure looks at",
+}
+
+
+def _brain_why_text(spec: Any) -> str:
+    what = _layers(spec) if spec.players == "layers" else spec.layer or "the best layer"
+    groups = f" (at most {spec.groups})" if spec.players in ("top", "blocks") else ""
+    return (
+        f"The score of {what} of {shown(spec.network)}{_reduced(spec)} with "
+        f"{spec.area or 'the first area'} of {shown(spec.recording)} is "
+        f"{MEASURE_WORDS[spec.measure]} of dissimilarities "
+        f"({METRIC_WORDS[spec.metric]}), averaged over subjects. It was split by Shapley values (Štrumbelj & "
+        f"Kononenko, 2010) between {PLAYER_WORDS[spec.players]}{groups}; the score of nothing is 0, "
+        "dissimilarities were computed anew for every group, and the values sum to the score. Up to 12 "
+        "players all groups were scored; for more, "
+        f"{spec.orders} random orders in pairs of an order and its reverse (Mitchell et al., 2022; seed "
+        f"{spec.seed})."
+    )
+
+
+def _brain_where_text(spec: Any) -> str:
+    return (
+        f"The score of {spec.layer or 'the best layer'} of {shown(spec.network)}{_reduced(spec)} with "
+        f"{spec.area or 'the first area'} of {shown(spec.recording)} is {MEASURE_WORDS[spec.measure]} of "
+        f"dissimilarities ({METRIC_WORDS[spec.metric]}), averaged over subjects. Its gradient was taken to "
+        "the colours of all pixels of all pictures together; maps show the sum over colours. It was checked "
+        "by moving all pictures along it."
+    )
+
+
+def _reweighted_text(spec: Any) -> str:
+    folds = f"{spec.folds} folds" if spec.folds else "2 to 5 folds, by their number"
+    which = f"{spec.layer or 'the best layer'} of {shown(spec.network)}{_reduced(spec)}"
+    return (
+        f"Channels of {which} were put into {spec.groups} groups of neighbours, whose squared distances sum "
+        f"to the layer's dissimilarities ({METRIC_WORDS[spec.metric]}). Non-negative weights of the groups "
+        "were fitted to the pooled matrix of the training subjects, by least squares with a ridge penalty on "
+        "their difference from a common weight, chosen by cross-validation over training stimuli "
+        "(feature-reweighted RSA; Kaniuth & Hebart, 2022). They were fitted to all subjects but one and to "
+        f"part of the stimuli ({folds}; {spec.repeats} random partitions, seed {spec.seed}) and scored by "
+        f"{MEASURE_WORDS[spec.measure]} on the held-out subject and stimuli of "
+        f"{spec.area or 'the first area'} of {shown(spec.recording)}."
+    )
+
+
 def _recurrent_text(spec: Any) -> str:
     return (
         f"Gates and states of {spec.layer or 'the first recurrent layer'} of {shown(spec.network)} for the "
@@ -599,6 +654,9 @@ METHODS: dict[str, Callable[[Any], str]] = {
     "rdm-partition": _rdm_partition_text,
     "influence": _influence_text,
     "flexible": _flexible_text,
+    "brain-why": _brain_why_text,
+    "brain-where": _brain_where_text,
+    "reweighted": _reweighted_text,
 }
 """Kind of spec -> its text for a methods section."""
 

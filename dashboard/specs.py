@@ -38,6 +38,8 @@ Correction = Literal["fdr", "max", "holm", "none"]
 Summary = Literal["maximum", "mean"]
 Regression = Literal["ridge", "pls"]
 Decoder = Literal["ridge", "svm", "mlp"]
+Players = Literal["top", "blocks", "each", "layers"]
+Smooth = Literal["pearson", "cosine"]
 Alignment = Literal["cka", "rbf-cka", "procrustes", "cca", "svcca"]
 
 KINDS: dict[str, type[Spec]] = {}
@@ -443,6 +445,62 @@ class InfluenceSpec(Spec):
     metric: Metric = "correlation"
     measure: Measure = "spearman"
     reducer: str = "all"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrainWhySpec(Spec):
+    """Which channels of a layer, or which layers, does the similarity with an area come from?
+
+    `players` are the channels that matter most with the rest as one ("top"), channels in groups by number
+    ("blocks"), every channel, or layers combined with equal weight.
+    """
+
+    kind: ClassVar[str] = "brain-why"
+    network: str = _source("network")
+    recording: str = _source("recording")
+    area: str = ""
+    layer: str = ""
+    layers: tuple[str, ...] = ()
+    players: Players = "top"
+    groups: int = 10
+    orders: int = 200
+    metric: Metric = "correlation"
+    measure: Measure = "spearman"
+    reducer: str = "all"
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrainWhereSpec(Spec):
+    """Where in the pictures would a small change make a layer more like an area?"""
+
+    kind: ClassVar[str] = "brain-where"
+    network: str = _source("network")
+    recording: str = _source("recording")
+    area: str = ""
+    layer: str = ""
+    metric: Metric = "correlation"
+    measure: Smooth = "pearson"
+    reducer: str = "all"
+    most: int = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReweightedSpec(Spec):
+    """Does weighing the channels of a layer make it more like an area, on data held out?"""
+
+    kind: ClassVar[str] = "reweighted"
+    network: str = _source("network")
+    recording: str = _source("recording")
+    area: str = ""
+    layer: str = ""
+    groups: int = 8
+    metric: Metric = "correlation"
+    measure: Measure = "spearman"
+    reducer: str = "all"
+    folds: int = 0
+    repeats: int = 10
+    seed: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

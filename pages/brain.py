@@ -14,7 +14,9 @@ from dashboard.ui import (
     brain_flexible,
     brain_influence,
     brain_partition,
+    brain_reweighted,
     brain_tests,
+    brain_why,
     charts,
     choices,
     panel,
@@ -106,6 +108,8 @@ def details(answer: choices.Answer, spec: BrainSpec, shown: str) -> None:
         "Tests": lambda: brain_tests.draw(spec, shown),
         "Unique and shared": lambda: brain_partition.draw(spec, shown, layers, best),
         "Combined layers": lambda: brain_flexible.draw(spec, shown),
+        "Weighted channels": lambda: brain_reweighted.draw(spec, shown, layers, best),
+        "Where the score comes from": lambda: brain_why.draw(spec, shown, layers, best),
         "Stimuli": lambda: brain_influence.draw(spec, shown, layers, best),
     }
     if others:

@@ -71,6 +71,11 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "flexible": Analysis("flexible", "combine", 1, lane="long", builds_on=("rdm", "area-rdm")),
     "influence": Analysis("influence", "influence", 1, lane="long", builds_on=("rdm", "area-rdm")),
+    "brain-why": Analysis("brain_why", "why", 1, lane="long", builds_on=("activations", "rdm", "area-rdm")),
+    "brain-where": Analysis("brain_where", "where", 1, lane="long", builds_on=("rdm", "area-rdm")),
+    "reweighted": Analysis(
+        "reweighted", "reweigh", 1, lane="long", builds_on=("activations", "rdm", "area-rdm")
+    ),
     "predictions": Analysis("predictions", "predictions", 2, lane="long"),
     "training": Analysis("network", "training", 1),
     "costs": Analysis("network", "costs", 1),

@@ -7,7 +7,7 @@ Training and test stimuli share no pair: pairs of one training and one test stim
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,7 +107,7 @@ class HeldOut:
     Attributes
     ----------
     fitted : dict of str to ndarray (n_subjects,)
-        By name of `FITS`: mean over folds and repeats.
+        By name of the fits: mean over folds and repeats.
     single : ndarray (n_models, n_subjects)
         Every model alone, on the same held-out data.
     weights : dict of str to ndarray (n_models,)
@@ -137,6 +137,7 @@ def cross_validate(
     folds: int = 0,
     repeats: int = 10,
     seed: int = 0,
+    fits: Mapping[str, tuple[str, Fit]] = FITS,
     digits: int | None = measures.RANK_DIGITS,
     report: Callable[[float], None] | None = None,
 ) -> HeldOut:
@@ -153,6 +154,8 @@ def cross_validate(
         Parts of the stimuli; 0 for a number that suits their count.
     repeats, seed : int
         Random partitions into folds, and their seed.
+    fits : mapping
+        Flexible models by name, as `FITS`.
     digits, report
         As in `rsa.bootstrap`.
 
@@ -168,16 +171,16 @@ def cross_validate(
     _check(models, keep, measure, n, folds)
     rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(4)[3])
     s = len(subjects)
-    scores: dict[str, list[np.ndarray]] = {name: [] for name in FITS}
-    weights: dict[str, list[np.ndarray]] = {name: [] for name in FITS}
+    scores: dict[str, list[np.ndarray]] = {name: [] for name in fits}
+    weights: dict[str, list[np.ndarray]] = {name: [] for name in fits}
     single, ceiling = [], []
     for repeat in range(repeats):
-        for train, test in _splits(rng.permutation(n), folds):
-            held = {name: np.empty(s) for name in FITS}
+        for train, test in splits(rng.permutation(n), folds):
+            held = {name: np.empty(s) for name in fits}
             alone, bound = np.empty((len(models), s)), np.full(s, np.nan)
             for t in range(s):
                 target = _target(subjects, t, train, measure)
-                for name, (_, fit) in FITS.items():
+                for name, (_, fit) in fits.items():
                     w = fit(models[:, train], target, measure)
                     weights[name].append(w)
                     held[name][t] = _score(w @ models[:, test], subjects[t, test], measure, digits)
@@ -217,7 +220,7 @@ def _check(models: np.ndarray, keep: np.ndarray, measure: str, n: int, folds: in
         raise errors.InputError(message, "Use at least two folds of three stimuli or more.")
 
 
-def _splits(order: np.ndarray, folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def splits(order: np.ndarray, folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return training and test pairs of every fold, each (n_pairs,) bool."""
     i, j = pair_indices(len(order))
     found = []

@@ -69,7 +69,7 @@ def test_interpolation_mixes_two_neighbours():
 
 def test_training_and_test_share_no_pair_and_no_stimulus():
     i, j = np.triu_indices(11, 1)
-    for train, test in flexible._splits(np.random.default_rng(0).permutation(11), 3):
+    for train, test in flexible.splits(np.random.default_rng(0).permutation(11), 3):
         assert not (train & test).any()
         assert (set(i[train]) | set(j[train])).isdisjoint(set(i[test]) | set(j[test]))
 

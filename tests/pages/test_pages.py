@@ -152,6 +152,8 @@ def test_brain_page_tests_layers_in_its_tab():
         ("Unique and shared", "of the variance of simulated V1"),
         ("Combined layers", "than one layer chosen in training"),
         ("Stimuli", "adds most to the similarity"),
+        ("Where the score comes from", "contributes most"),
+        ("Weighted channels", "Weighing the channels"),
     ],
 )
 def test_brain_page_splits_variance_and_shows_stimuli(part, sentence):

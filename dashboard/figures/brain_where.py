@@ -109,7 +109,7 @@ def step_chart(ds: xr.Dataset, dark: bool = False, *, width: int | str = "contai
         )
     ]
     label = ds.attrs["measure_label"]
-    top = max(max(row["predicted"], row["measured"]) for row in rows)
+    top = float(max(ds["predicted"].max(), ds["measured"].max()))
     line = (
         alt.Chart(alt.Data(values=[{"x": 0.0, "y": 0.0}, {"x": top, "y": top}]))
         .mark_line(strokeDash=[5, 4], color=theme.colour("control", dark), strokeWidth=1.5)

@@ -13,6 +13,7 @@ from dashboard.figures.alternative import alt_text
 SPEC = specs.ReweightedSpec(
     network="bundled:tilt_cnn",
     recording="simulated-v1?subjects=3&cells=20&repeats=2&stimuli=neuromatch-gratings?n=16",
+    layer="fc",
     groups=4,
     measure="pearson",
     repeats=2,

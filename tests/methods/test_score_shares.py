@@ -74,13 +74,16 @@ def test_random_orders_sum_to_the_score_and_near_the_exact_values(monkeypatch):
 
 
 def test_the_error_of_the_estimate_is_what_it_says(monkeypatch):
-    exact = score_shares.split(game(), SUBJECTS, "pearson").values.mean(1)
+    patterns = np.random.default_rng(11).random((8, 24))
+    players = game(patterns, [np.arange(3 * k, 3 * k + 3) for k in range(8)])
+    exact = score_shares.split(players, SUBJECTS, "pearson").values.mean(1)
     monkeypatch.setattr(score_shares, "MOST_EXACT", 2)
-    found = [score_shares.split(game(), SUBJECTS, "pearson", orders=20, seed=seed) for seed in range(60)]
-    z = np.array([(each.values.mean(1) - exact) / each.error for each in found])
-    assert 0.85 < (np.abs(z) < 2.26).mean() <= 1  # 95 % of Student's t with 9 degrees of freedom
-    # Half the orders are the reverse of the others, so the estimate has no bias that more seeds would show.
-    assert np.abs(np.mean([each.values.mean(1) for each in found], 0) - exact).max() < 0.01
+    found = [score_shares.split(players, SUBJECTS, "pearson", orders=40, seed=seed) for seed in range(20)]
+    means = np.array([each.values.mean(1) for each in found])
+    z = (means - exact) / [each.error for each in found]
+    assert (np.abs(z) < 2.09).mean() > 0.85  # 95 % of Student's t with 19 degrees of freedom
+    assert z.std() > 0.6
+    assert (np.abs(means.mean(0) - exact) < 4 * means.std(0) / np.sqrt(len(means))).all()
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean", "sqeuclidean"])

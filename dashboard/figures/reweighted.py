@@ -42,7 +42,7 @@ def verdict(ds: xr.Dataset) -> str:
     how = "raises" if more > 0 else "lowers"
     tested = theme.p_value(p) if math.isfinite(p) else "too few subjects for a test"
     told = "" if math.isfinite(p) and p <= ALPHA else ", a difference that may be chance"
-    heavy = int(ds["weight"].argmax())
+    heavy = int(ds["weight"].to_numpy().argmax())
     times = theme.three_digits(float(ds["weight"][heavy]))
     return (
         f"{start}Weighing the channels of {a['layer_name']} {how} its held-out {a['measure_label']} with "
@@ -140,7 +140,7 @@ def weight_chart(ds: xr.Dataset, dark: bool = False, *, width: int | str = "cont
         .mark_rule(strokeDash=[5, 4], color=theme.colour("control", dark), strokeWidth=1.5)
         .encode(x="weight:Q")
     )
-    heavy = int(ds["weight"].argmax())
+    heavy = int(ds["weight"].to_numpy().argmax())
     said = f"{names[heavy]} weigh most, {theme.three_digits(float(ds['weight'][heavy]))}; 1 is unweighted."
     found = alt.layer(bars, rule).properties(
         width=width, height=22 * len(names), title="Weights, mean over fits", description=said

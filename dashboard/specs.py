@@ -40,6 +40,9 @@ Regression = Literal["ridge", "pls"]
 Decoder = Literal["ridge", "svm", "mlp"]
 Players = Literal["top", "blocks", "each", "layers"]
 Smooth = Literal["pearson", "cosine"]
+TimeMetric = Literal["auto", "correlation", "cosine", "euclidean", "sqeuclidean", "crossnobis"]
+Shuffle = Literal["stimuli", "subjects"]
+SplitBy = Literal["stimulus", "repeat"]
 Alignment = Literal["cka", "rbf-cka", "procrustes", "cca", "svcca"]
 
 KINDS: dict[str, type[Spec]] = {}
@@ -504,6 +507,30 @@ class ReweightedSpec(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TimeRsaSpec(Spec):
+    """When does each layer of the network resemble an area of the brain?
+
+    The metric "auto" is crossnobis where the recording has repeats, else correlation. `shuffle` says whether
+    labels of stimuli are shuffled or signs of subjects flipped; `forming` is the level from which on a time
+    joins a cluster.
+    """
+
+    kind: ClassVar[str] = "time-rsa"
+    network: str = _source("network")
+    recording: str = _source("recording")
+    area: str = ""
+    layers: tuple[str, ...] = ()
+    metric: TimeMetric = "auto"
+    measure: Measure = "spearman"
+    reducer: str = "all"
+    shuffle: Shuffle = "stimuli"
+    permutations: int = 1000
+    forming: float = 0.05
+    bootstrap: int = 200
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class PredictionsSpec(Spec):
     """What does the network say of the stimuli, and how good is it?"""
 
@@ -803,6 +830,22 @@ class DecodingSpec(Spec):
     model: Decoder = "ridge"
     folds: int = 5
     permutations: int = 200
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeDecodingSpec(Spec):
+    """When can it be read out of an area, and does a decoder of one time work at another?"""
+
+    kind: ClassVar[str] = "time-decoding"
+    recording: str = _source("recording")
+    column: str = "category"
+    area: str = ""
+    split: SplitBy = "stimulus"
+    folds: int = 5
+    bins: int = 50
+    permutations: int = 100
+    forming: float = 0.05
     seed: int = 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dashboard.provenance import _reduced, shown
+from dashboard.provenance import MEASURE_WORDS, METRIC_WORDS, _reduced, shown
 
 
 def _layer(spec: Any, default: str) -> str:
@@ -206,6 +206,53 @@ def _decoding(spec: Any) -> str:
     )
 
 
+def _time_rsa(spec: Any) -> str:
+    metric = (
+        "the cross-validated squared Mahalanobis distance (Walther et al., 2016) where stimuli were "
+        "repeated, "
+        "else one minus the Pearson correlation"
+        if spec.metric == "auto"
+        else METRIC_WORDS[spec.metric]
+    )
+    shuffle = {
+        "stimuli": "random labellings of the stimuli, standardised over labellings",
+        "subjects": "flips of the subjects' signs, as t values",
+    }[spec.shuffle]
+    return (
+        f"In {spec.area or 'the first area'} of {shown(spec.recording)}, a representational dissimilarity "
+        "matrix "
+        f"of each subject was computed at each time; it held {metric}. Layers of {shown(spec.network)}"
+        f"{_reduced(spec)} were compared with it by {MEASURE_WORDS[spec.measure]}, averaged over subjects "
+        "(Cichy "
+        "et al., 2014). Clusters of neighbouring times were tested by their mass against "
+        f"{spec.permutations} {shuffle}, with times above the one-sided level {spec.forming:g} forming "
+        "clusters "
+        "and p corrected over times and layers (Maris & Oostenveld, 2007). Onset is the start of the first "
+        "cluster with p at most .05, which is a rough measure of latency (Sassenhagen & Draschkow, 2019); "
+        f"intervals come from {spec.bootstrap} resamples of stimuli and subjects (seed {spec.seed}). The "
+        "noise "
+        "ceiling at each time is the range from leave-one-subject-out to all-subjects means (Nili et al., "
+        "2014)."
+    )
+
+
+def _time_decoding(spec: Any) -> str:
+    split = {
+        "stimulus": f"in {spec.folds} folds over stimuli, on means over repeats",
+        "repeat": f"in at most {spec.folds} folds over repeats",
+    }[spec.split]
+    return (
+        f"From the responses in {spec.area or 'the first area'} of {shown(spec.recording)} (units of all "
+        "subjects "
+        f"together), {spec.column} was decoded at each time by ridge regression and each decoder was "
+        "tested at "
+        f"all times (King & Dehaene, 2014), cross-validated {split}, with features standardised and the "
+        "penalty "
+        f"chosen inside each training set. Clusters of pairs of times were tested by their mass against "
+        f"{spec.permutations} shuffles of the stimuli's labels (Maris & Oostenveld, 2007; seed {spec.seed})."
+    )
+
+
 def _encoded(spec: Any) -> str:
     return (
         f"Units of {shown(spec.recording)} were predicted from layers of "
@@ -263,6 +310,8 @@ TEXTS: dict[str, Callable[[Any], str]] = {
     "effective-field": _effective_field,
     "probe": _probe,
     "decoding": _decoding,
+    "time-rsa": _time_rsa,
+    "time-decoding": _time_decoding,
     "encoding": _encoding,
     "variance-partition": _partition,
 }

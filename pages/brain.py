@@ -17,6 +17,7 @@ from dashboard.ui import (
     brain_reweighted,
     brain_tests,
     brain_why,
+    brain_time,
     charts,
     choices,
     panel,
@@ -111,6 +112,7 @@ def details(answer: choices.Answer, spec: BrainSpec, shown: str) -> None:
         "Weighted channels": lambda: brain_reweighted.draw(spec, shown, layers, best),
         "Where the score comes from": lambda: brain_why.draw(spec, shown, layers, best),
         "Stimuli": lambda: brain_influence.draw(spec, shown, layers, best),
+        "Over time": lambda: brain_time.draw(spec, shown),
     }
     if others:
         parts["Other areas"] = lambda: other_areas(answer, others)

@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard.figures import answers as facts_of
 from dashboard.figures import decoding as figure
 from dashboard.specs import DecodingSpec, ProbeSpec
-from dashboard.ui import answers, charts, choices, panel, sidebar
+from dashboard.ui import answers, charts, choices, decoding_time, panel, sidebar
 from dashboard.ui.text import plain
 
 NETWORK, RECORDING = "layers of the network", "areas of the recording"
@@ -101,7 +101,9 @@ def show(spec: Question, beside: Question | None = None) -> None:
     )
     st.caption(plain(figure.caption(answer)))
     panel.footer(answer, spec, lambda: figure.profile(answer, other, width=560), name="decoding")
-    names = ["Predictions", *(["Units"] if "drop_score" in answer else []), "Table", "Methods"]
+    areas = next((s for s in (spec, beside) if isinstance(s, DecodingSpec)), None)
+    over_time = ["Over time"] if areas is not None else []
+    names = ["Predictions", *(["Units"] if "drop_score" in answer else []), *over_time, "Table", "Methods"]
     tabs = dict(
         zip(names, st.tabs(names, key="decoded", on_change="rerun", bind="query-params"), strict=True)
     )
@@ -111,6 +113,9 @@ def show(spec: Question, beside: Question | None = None) -> None:
     if "Units" in tabs and tabs["Units"].open:
         with tabs["Units"]:
             units(answer)
+    if areas is not None and tabs["Over time"].open:
+        with tabs["Over time"]:
+            decoding_time.draw(areas)
     if tabs["Table"].open:
         with tabs["Table"]:
             st.dataframe(figure.table(answer), hide_index=True, alt=figure.verdict(answer))

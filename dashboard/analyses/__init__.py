@@ -55,7 +55,7 @@ class Analysis:
 
 ANALYSES: dict[str, Analysis] = {
     "stimuli": Analysis("sources", "stimulus_set", 2),
-    "recording": Analysis("sources", "recording", 1),
+    "recording": Analysis("sources", "recording", 2),
     "network": Analysis("network", "layer_table", 3),
     "look": Analysis("adding", "look", 1),
     "inspect": Analysis("inspect", "inspect", 1),
@@ -76,6 +76,7 @@ ANALYSES: dict[str, Analysis] = {
     "reweighted": Analysis(
         "reweighted", "reweigh", 1, lane="long", builds_on=("activations", "rdm", "area-rdm")
     ),
+    "time-rsa": Analysis("time_rsa", "answer", 1, lane="long", builds_on=("rdm",)),
     "predictions": Analysis("predictions", "predictions", 2, lane="long"),
     "training": Analysis("network", "training", 1),
     "costs": Analysis("network", "costs", 1),
@@ -103,8 +104,9 @@ ANALYSES: dict[str, Analysis] = {
     "selectivity": Analysis("selectivity", "selectivity", 1, lane="long", builds_on=("activations",)),
     "concepts": Analysis("selectivity", "concepts", 1, lane="long", builds_on=("activations",)),
     "effective-field": Analysis("effective_field", "effective_field", 1, lane="long"),
-    "probe": Analysis("decoding", "probe", 1, lane="long", builds_on=("activations",)),
-    "decoding": Analysis("decoding", "decoding", 1, lane="long"),
+    "probe": Analysis("decoding", "probe", 2, lane="long", builds_on=("activations",)),
+    "decoding": Analysis("decoding", "decoding", 2, lane="long"),
+    "time-decoding": Analysis("time_decoding", "generalisation", 1, lane="long"),
     "encoding": Analysis("encoding", "encode", 1, lane="long", builds_on=("activations",)),
     "alignment": Analysis("alignment", "align", 1, lane="long", builds_on=("activations",)),
     "variance-partition": Analysis("encoding", "partition", 1, lane="long", builds_on=("activations",)),

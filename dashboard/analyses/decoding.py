@@ -225,7 +225,7 @@ def _answer(
             "column": wanted.name,
             "task": wanted.task,
             "classes": json.dumps(wanted.classes),
-            "chance": _chance(wanted),
+            "chance": chance(wanted),
             "model": spec.model,
             "folds": spec.folds,
             "permutations": spec.permutations,
@@ -246,7 +246,7 @@ def _tell(wanted: Target, spec: ProbeSpec | DecodingSpec) -> None:
         caution("few-permutations", f"With {spec.permutations} permutations no p can be below {least:.2g}.")
 
 
-def _chance(wanted: Target) -> float:
+def chance(wanted: Target) -> float:
     """Return what the best constant answer reaches."""
     if wanted.task == "classes":
         return float(np.bincount(wanted.values).max() / len(wanted.values))

@@ -57,7 +57,7 @@ def recording(spec: RecordingSpec) -> xr.Dataset:
     -------
     xarray.Dataset
         ``n_subjects``, ``n_stimuli``, ``n_units`` of one subject (0 where unknown), ``has_responses`` and
-        ``has_repeats`` (0 or 1), each (area,).
+        ``has_repeats`` (0 or 1), ``n_times`` (0 without a course over time), each (area,).
     """
     found = recordings.load(spec.recording)
     responses = [found.responses.get(area, ()) for area in found.areas]
@@ -67,6 +67,7 @@ def recording(spec: RecordingSpec) -> xr.Dataset:
             "n_stimuli": ("area", [len(found.stimulus_names)] * len(found.areas)),
             "n_units": ("area", [found.units.get(area, 0) for area in found.areas]),
             "has_responses": ("area", np.array([bool(rs) for rs in responses], dtype=np.int8)),
+            "n_times": ("area", [len(found.times_ms) * (a in found.courses) for a in found.areas]),
             "has_repeats": (
                 "area",
                 np.array([any(r.ndim == 3 for r in rs) for rs in responses], dtype=np.int8),
@@ -74,6 +75,7 @@ def recording(spec: RecordingSpec) -> xr.Dataset:
         },
         coords={"area": list(found.areas)},
         attrs={
+            "times_ms": list(found.times_ms),
             "title": found.title,
             "description": found.description,
             "reference": spec.recording,

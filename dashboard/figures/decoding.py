@@ -33,7 +33,7 @@ def score_label(ds: xr.Dataset) -> str:
     return SCORES[str(ds.attrs["task"])]
 
 
-def _shown(ds: xr.Dataset, value: float) -> str:
+def shown(ds: xr.Dataset, value: float) -> str:
     """Write a score: accuracy in per cent, errors in degrees."""
     if ds.attrs["task"] == "classes":
         return f"{100 * value:.1f} %"
@@ -55,10 +55,10 @@ def verdict(ds: xr.Dataset) -> str:
     name, column = answers.names(ds, "source")[k], ds.attrs["column"]
     score, chance = float(ds["score"][k]), float(ds.attrs["chance"])
     low, high = float(ds["low"][k]), float(ds["high"][k])
-    text = f"{column.capitalize()} is read out best from {name}: {_shown(ds, score)}"
+    text = f"{column.capitalize()} is read out best from {name}: {shown(ds, score)}"
     if math.isfinite(low):
-        text += f" (95 % interval {_shown(ds, low)} to {_shown(ds, high)})"
-    text += f", chance {_shown(ds, chance)}"
+        text += f" (95 % interval {shown(ds, low)} to {shown(ds, high)})"
+    text += f", chance {shown(ds, chance)}"
     p = float(ds["p_best"][k])
     if math.isfinite(p):
         above = int((ds["p_best"].to_numpy() <= 0.05).sum())
@@ -85,8 +85,8 @@ def beside(ds: xr.Dataset, other: xr.Dataset) -> str:
         ends.append((answers.names(one, "source")[k], float(one["score"][k]), int(one["n_units"][k])))
     (layer, first, wide), (area, second, many) = ends
     return (
-        f"{layer} ({wide:,} units, without noise) reaches {_shown(ds, first)}, {area} ({many:,} units, means "
-        f"over repeats) {_shown(other, second)}, with the same decoder, folds and stimuli. More units and "
+        f"{layer} ({wide:,} units, without noise) reaches {shown(ds, first)}, {area} ({many:,} units, means "
+        f"over repeats) {shown(other, second)}, with the same decoder, folds and stimuli. More units and "
         "less "
         "noise help a decoder: the gap alone does not say which code is better."
     )
@@ -311,7 +311,7 @@ def circle_chart(
             tooltip=[alt.Tooltip("truth:Q", format=".4g"), alt.Tooltip("said:Q", format=".4g")],
         )
     )
-    score = _shown(ds, float(ds["score"].sel(source=source)))
+    score = shown(ds, float(ds["score"].sel(source=source)))
     chart = alt.layer(line, dots).properties(
         width=width,
         height=320,

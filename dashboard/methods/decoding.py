@@ -129,9 +129,9 @@ def decode(
     if model == "svm" and task != "classes":
         raise InputError("A support vector machine decodes classes only.", "Choose ridge or mlp.")
     x = _checked(patterns, target, fold)
-    orders = [np.arange(len(x)), *_shuffles(fold, permutations, seed)]
-    coded = _coded(target, task)
-    n_columns = coded.shape[1]
+    orders = [np.arange(len(x)), *shuffles(fold, permutations, seed)]
+    columns = coded(target, task)
+    n_columns = columns.shape[1]
     held_out = np.empty((len(orders), len(x), n_columns))
     chosen = []
     parts = np.unique(fold)
@@ -141,7 +141,7 @@ def decode(
         fit = _FITS[model](x[train], seed)
         for start in range(0, len(orders), _AT_ONCE):
             some = orders[start : start + _AT_ONCE]
-            goals = np.stack([coded[order][train] for order in some], axis=1)
+            goals = np.stack([columns[order][train] for order in some], axis=1)
             said, alpha = fit.predict(x[test], goals)
             held_out[start : start + len(some), test] = said.swapaxes(0, 1)
             if start == 0:
@@ -198,8 +198,8 @@ def coefficients(patterns: np.ndarray, target: np.ndarray, task: Task) -> tuple[
         (n_columns,).
     """
     x = np.asarray(patterns, dtype=np.float64)
-    fit = _Ridge(x)
-    goals = _coded(np.asarray(target), task)[:, None]
+    fit = Ridge(x)
+    goals = coded(np.asarray(target), task)[:, None]
     alpha = fit.best(goals)[0]
     centred = goals[:, 0] - goals[:, 0].mean(axis=0)
     shrunk = fit.s / (fit.s**2 + alpha)
@@ -218,7 +218,7 @@ def _checked(patterns: np.ndarray, target: np.ndarray, fold: np.ndarray) -> np.n
     return x
 
 
-def _shuffles(fold: np.ndarray, permutations: int, seed: int) -> list[np.ndarray]:
+def shuffles(fold: np.ndarray, permutations: int, seed: int) -> list[np.ndarray]:
     """Return orders that shuffle stimuli within folds.
 
     The folds hold every class alike; shuffled over folds, labels would not be so evenly spread, which pushes
@@ -235,7 +235,7 @@ def _shuffles(fold: np.ndarray, permutations: int, seed: int) -> list[np.ndarray
     return orders
 
 
-def _coded(target: np.ndarray, task: Task) -> np.ndarray:
+def coded(target: np.ndarray, task: Task) -> np.ndarray:
     """Return what the ridge regression predicts: −1 and 1 per class, cosine and sine, or the number."""
     if task == "classes":
         kinds = int(target.max()) + 1
@@ -259,7 +259,7 @@ def _standard(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, np.where(constant, 1.0, deviation)
 
 
-class _Ridge:
+class Ridge:
     """Ridge regression on one training set: its decomposition, shared by all targets and penalties."""
 
     def __init__(self, x: np.ndarray, seed: int = 0) -> None:
@@ -275,16 +275,25 @@ class _Ridge:
             (n_train, n_targets, n_columns).
         """
         n = len(goals)
-        centred = goals - goals.mean(axis=0)
-        inside = np.einsum("nk,ntc->ktc", self.u, centred)
+        centred = (goals - goals.mean(axis=0)).reshape(n, -1)
+        inside = self.u.T @ centred
         errors = []
         for alpha in ALPHAS:
-            shrink = self.s**2 / (self.s**2 + alpha)
-            fitted = np.einsum("nk,ktc->ntc", self.u * shrink, inside)
-            leverage = 1 / n + (self.u**2 * shrink).sum(axis=1)
-            left_out = (centred - fitted) / np.maximum(1 - leverage, 1e-12)[:, None, None]
-            errors.append((left_out**2).mean(axis=(0, 2)))
+            shrunk = self.u * (self.s**2 / (self.s**2 + alpha))
+            leverage = 1 / n + (self.u * shrunk).sum(axis=1)
+            left_out = (centred - shrunk @ inside) / np.maximum(1 - leverage, 1e-12)[:, None]
+            errors.append((left_out**2).mean(axis=0).reshape(goals.shape[1:]).mean(axis=1))
         return np.array(ALPHAS)[np.argmin(errors, axis=0)]
+
+    def predicted(self, x: np.ndarray, goals: np.ndarray) -> np.ndarray:
+        """Return the predictions of `predict` by one matrix product, for many samples and targets."""
+        mean, alpha = goals.mean(axis=0), self.best(goals)
+        shrunk = self.s[:, None] / (self.s[:, None] ** 2 + alpha)
+        flat = (goals - mean).reshape(len(goals), -1)
+        inside = (self.u.T @ flat).reshape(-1, *goals.shape[1:]) * shrunk[:, :, None]
+        seen = ((x - self.mean) / self.scale) @ self.v.T
+        said: np.ndarray = (seen @ inside.reshape(len(inside), -1)).reshape(len(x), *goals.shape[1:])
+        return mean + said
 
     def predict(self, x: np.ndarray, goals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return predictions (n_test, n_targets, n_columns) and the penalties (n_targets,)."""
@@ -374,4 +383,4 @@ def _forward(inputs: Any, weights: list[Any]) -> Any:
     return (inputs @ first + bias).relu() @ second + shift
 
 
-_FITS: dict[str, Any] = {"ridge": _Ridge, "svm": _Svm, "mlp": _Network}
+_FITS: dict[str, Any] = {"ridge": Ridge, "svm": _Svm, "mlp": _Network}

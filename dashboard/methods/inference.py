@@ -247,6 +247,32 @@ def label_permutation(
     InputError
         Unknown measure, RDMs that do not fit, no shuffles, or fewer than 4 complete stimuli.
     """
+    found, n_stim = label_scores(
+        model_rdms, subject_rdms, measure, n=n, seed=seed, digits=digits, report=report
+    )
+    return _label_test(found, n_stim)
+
+
+def label_scores(
+    model_rdms: Any,
+    subject_rdms: Sequence[Any],
+    measure: str = "rho-a",
+    *,
+    n: int = 1000,
+    seed: int = 0,
+    digits: int | None = measures.RANK_DIGITS,
+    report: Report = None,
+) -> tuple[np.ndarray, int]:
+    """Return the scores of every labelling, the true one first, for tests of one's own.
+
+    Parameters and errors as in `label_permutation`.
+
+    Returns
+    -------
+    scores : ndarray (n + 1, n_areas, n_models)
+    n_stimuli : int
+        Stimuli whose dissimilarities are all there.
+    """
     family = measures.lookup(measure).family
     if n < 1:
         raise errors.InputError(f"{n} shuffles of the labels test nothing.", "Use at least 1000.")
@@ -258,7 +284,7 @@ def label_permutation(
     orders = np.concatenate([np.arange(n_stim)[None], orders])  # the true labelling first
     shuffled = _taus if family == "tau" else _products
     found = shuffled(models, areas, orders, measure, digits, report)  # (n + 1, areas, models)
-    return _label_test(found, n_stim)
+    return found, n_stim
 
 
 def _complete(models: np.ndarray, areas: list[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray], int]:

@@ -112,8 +112,8 @@ def load(ref: str) -> Recording:
     Parameters
     ----------
     ref : str
-        ``kriegeskorte92``, ``simulated-v1?stimuli=…&subjects=…&cells=…&repeats=…&seed=…&noise=…`` or
-        ``upload:DIGEST``.
+        ``kriegeskorte92``, ``simulated-v1?stimuli=…&subjects=…&cells=…&repeats=…&seed=…&noise=…``,
+        ``simulated-time?stimuli=…&latency=…&…`` or ``upload:DIGEST``.
 
     Raises
     ------
@@ -254,6 +254,13 @@ READERS: dict[str, Reader] = {
         signal="spike rates of simple and complex cells",
         terms="made here, free to use",
         module="dashboard.recordings.simulated",
+    ),
+    "simulated-time": Reader(
+        title="Simulated V1 over time (not measured)",
+        species="simulated",
+        signal="responses in time bins with known latency and noise",
+        terms="made here, free to use",
+        module="dashboard.recordings.simulated_time",
     ),
 }
 """Every recording by name; another one is a module with four functions and an entry."""

@@ -31,7 +31,8 @@ class Block:
     Attributes
     ----------
     values : np.ndarray
-        (n_repeats, n_stimuli, n_units) float64; one repeat where there are none.
+        (n_repeats, n_stimuli, n_units, n_times) float64; one repeat where there are none, one time where the
+        course over time is not kept.
     names : tuple of str
         (n_stimuli,) unique.
     """
@@ -52,6 +53,10 @@ class Parts:
         (n_stimuli,) unique.
     responses : dict
         By area and subject: (n_repeats, n_stimuli, n_units) or (n_stimuli, n_units) float64.
+    courses : dict
+        By area and subject: (n_repeats, n_stimuli, n_units, n_times) float64 where the course is kept.
+    times_ms : tuple of float
+        (n_times,) of the courses.
     rdms : dict
         By area and subject: (n_pairs,) float64.
     columns : dict
@@ -62,6 +67,8 @@ class Parts:
 
     names: tuple[str, ...]
     responses: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    courses: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    times_ms: tuple[float, ...] = ()
     rdms: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     columns: dict[str, np.ndarray] = field(default_factory=dict)
     by_position: bool = False
@@ -147,9 +154,14 @@ def _response_parts(source: Source, recipe: Recipe) -> Parts:
     blocks = [_decided(block, recipe) for block in blocks]
     names = _common_names(blocks)
     responses: dict[str, dict[str, np.ndarray]] = {}
+    courses: dict[str, dict[str, np.ndarray]] = {}
+    times = _times(source, recipe)
     for block in blocks:
         places = {name: i for i, name in enumerate(block.names)}
-        values = block.values[:, [places[name] for name in names]]
+        course = block.values[:, [places[name] for name in names]]
+        values = course.mean(axis=-1)
+        if times:
+            courses.setdefault(block.area, {})[block.subject] = course
         subjects = responses.setdefault(block.area, {})
         if block.subject in subjects:
             message = f'There are two sets of responses for {block.area} of "{block.subject}".'
@@ -157,7 +169,14 @@ def _response_parts(source: Source, recipe: Recipe) -> Parts:
         subjects[block.subject] = values[0] if len(values) == 1 else values
     _tell_constant(responses, recipe)
     kept = {name: _of_names(source, recipe, values, names) for name, values in columns.items()}
-    return Parts(names=names, responses=responses, columns=kept, by_position=by_position)
+    return Parts(
+        names=names,
+        responses=responses,
+        courses=courses,
+        times_ms=times,
+        columns=kept,
+        by_position=by_position,
+    )
 
 
 def _blocks(source: Source, name: str, recipe: Recipe) -> list[Block]:
@@ -183,22 +202,57 @@ def _tidy(name: str) -> str:
 
 
 def _window(values: np.ndarray, recipe: Recipe, name: str) -> np.ndarray:
-    """Average the time axis over the window, if there is one."""
+    """Move the time axis, if there is one, to the end, and average it over the window unless it is kept."""
     if "time" not in recipe.axes:
-        return values
+        return values[..., None]
     axis = recipe.axes.index("time")
     n = values.shape[axis]
+    start, stop = _ends(recipe, n, name)
+    inside = np.moveaxis(values, axis, -1)[..., start:stop]
+    told = f"averaged over samples {start} to {stop - 1} of {n}"
+    if recipe.course == "keep":
+        caution("time-averaged", f"Questions that are not about time use responses {told}.")
+        return inside
+    caution("time-averaged", f"Responses are {told}.")
+    return inside.mean(axis=-1, keepdims=True)
+
+
+def _ends(recipe: Recipe, n: int, name: str) -> tuple[int, int]:
+    """Return the window in samples."""
     start = 0 if recipe.start is None else int(recipe.start)
     stop = n if recipe.stop is None else int(recipe.stop)
     if not 0 <= start < stop <= n:
         message = f'The window from {start} to {stop} lies outside the {n} samples of "{shown(name)}".'
         raise InputError(message, "Give a start and an end between them.")
-    caution("time-averaged", f"Responses are averaged over samples {start} to {stop - 1} of {n}.")
-    return values.take(range(start, stop), axis=axis).mean(axis=axis)
+    return start, stop
+
+
+def _times(source: Source, recipe: Recipe) -> tuple[float, ...]:
+    """Return the times of the window in milliseconds; empty where no course over time is kept."""
+    if recipe.course != "keep" or "time" not in recipe.axes:
+        return ()
+    name = recipe.values[0]
+    n = source.array(name).shape[recipe.axes.index("time")]
+    start, stop = _ends(recipe, n, name)
+    if not recipe.times:
+        caution(
+            "times-by-number",
+            "Nothing tells the times of the samples: they are numbered from 0, so latencies are in samples.",
+        )
+        return tuple(map(float, range(start, stop)))
+    times = _numbers(source, recipe.times, recipe)
+    if times.shape != (n,):
+        message = f'"{shown(recipe.times)}" holds {times.size} times for {n} samples of "{shown(name)}".'
+        raise InputError(message, "Choose the array with one time per sample.")
+    if not (np.diff(times) > 0).all():
+        message = f'The times in "{shown(recipe.times)}" do not rise from one to the next.'
+        raise InputError(message, "Put the samples in order of time.")
+    scale = 1000.0 if recipe.time_unit == "s" else 1.0
+    return tuple(float(t) * scale for t in times[start:stop])
 
 
 def _cube(values: np.ndarray, recipe: Recipe, name: str) -> np.ndarray:
-    """Return (n_subjects, n_repeats, n_rows, n_units); axes that are missing have length 1."""
+    """Return (n_subjects, n_repeats, n_rows, n_units, n_times); axes that are missing have length 1."""
     axes = [axis for axis in recipe.axes if axis != "time"]
     wrong = [axis for axis in axes if axis in ("pair", "row")]
     counts = Counter(axes)
@@ -209,13 +263,13 @@ def _cube(values: np.ndarray, recipe: Recipe, name: str) -> np.ndarray:
         )
     order = {"subject": 0, "repeat": 1, "stimulus": 2, "unit": 3}
     places = sorted(range(len(axes)), key=lambda i: order[axes[i]])
-    values = values.transpose(places)
+    values = values.transpose(*places, len(axes))  # time is last already
     for axis, kind in enumerate(("subject", "repeat")):
         if kind not in axes:
             values = np.expand_dims(values, axis)
     if 0 in values.shape:
         raise InputError(f'"{shown(name)}" is empty.', "Choose an array with numbers.")
-    return values.reshape(*values.shape[:3], -1)
+    return values.reshape(*values.shape[:3], -1, values.shape[-1])
 
 
 def _row_names(source: Source, recipe: Recipe, rows: int, units: int, name: str) -> list[str]:
@@ -277,7 +331,7 @@ def _groups(labels: Sequence[str] | None, n: int, whole: str) -> list[tuple[str,
 def _by_subject(
     source: Source, recipe: Recipe, cube: np.ndarray, rows: list[str], subject: str, name: str
 ) -> list[tuple[str, np.ndarray, list[str]]]:
-    """Split (subject, repeat, row, unit) by the subject axis, else by the subject of each row or unit."""
+    """Split (subject, repeat, row, unit, time) by the subject axis, else by subject of row or unit."""
     n = cube.shape[0]
     labels = _labels(source, recipe.subject, recipe) if recipe.subject else None
     if n > 1 or "subject" in recipe.axes:
@@ -307,13 +361,13 @@ def _gathered(values: np.ndarray, rows: Sequence[str], recipe: Recipe) -> tuple[
     Parameters
     ----------
     values : np.ndarray
-        (n_repeats, n_rows, n_units)
+        (n_repeats, n_rows, n_units, n_times)
     rows : sequence of str
         (n_rows,)
 
     Returns
     -------
-    values (n_repeats, n_stimuli, n_units) and the unique names.
+    values (n_repeats, n_stimuli, n_units, n_times) and the unique names.
     """
     places: dict[str, list[int]] = {}
     for i, name in enumerate(rows):
@@ -349,7 +403,7 @@ def _joined_rows(values: np.ndarray, places: Mapping[str, list[int]], recipe: Re
             f"{surplus} rows are left out.",
         )
     picked = np.array([found[:least] for found in places.values()])  # (n_stimuli, least)
-    cube = values[:, picked.T]  # (n_repeats, least, n_stimuli, n_units)
+    cube = values[:, picked.T]  # (n_repeats, least, n_stimuli, n_units, n_times)
     return cube.reshape(-1, *cube.shape[2:])
 
 
@@ -402,7 +456,7 @@ def _pivoted(
     cube[where] = values
     if recipe.repeats == "mean":
         cube = cube.mean(axis=0, keepdims=True)
-    return Block(_tidy(area), _tidy(subject), cube, tuple(stimuli))
+    return Block(_tidy(area), _tidy(subject), cube[..., None], tuple(stimuli))
 
 
 # --- what the user decides -------------------------------------------------------------------------
@@ -413,13 +467,15 @@ def _decided(block: Block, recipe: Recipe) -> Block:
     where = f"{block.area} of {block.subject}"
     infinite = np.isinf(block.values)
     if infinite.any():
-        units = np.flatnonzero(infinite.any(axis=(0, 1)))
+        units = np.flatnonzero(infinite.any(axis=(0, 1, 3)))
         message = (
             f"{int(infinite.sum())} responses in {where} are infinite, in unit {listing(map(str, units))}."
         )
         raise InputError(message, "Repair or leave out these units in the file; numbers count from 0.")
     block = _without_missing(block, recipe, where)
-    flat = np.ptp(block.values, axis=(0, 1)) <= 1e-12 * np.abs(block.values).max(axis=(0, 1), initial=0.0)
+    # A unit that changes over time alone says nothing of the stimuli, but it does change.
+    size = np.abs(block.values).max(axis=(0, 1, 3), initial=0.0)
+    flat = np.ptp(block.values, axis=(0, 1, 3)) <= 1e-12 * size
     if flat.all() and block.values.shape[1] > 1:
         message = f"Every unit in {where} gives the same response to every stimulus."
         raise InputError(message, "Check which axis counts the stimuli.")
@@ -436,7 +492,7 @@ def _without_missing(block: Block, recipe: Recipe, where: str) -> Block:
     bad = np.isnan(block.values)
     if not bad.any():
         return block
-    units, stimuli = bad.any(axis=(0, 1)), bad.any(axis=(0, 2))
+    units, stimuli = bad.any(axis=(0, 1, 3)), bad.any(axis=(0, 2, 3))
     told = (
         f"{int(bad.sum())} responses in {where} are missing, in {int(units.sum())} of {units.size} units and "
         f"{int(stimuli.sum())} of {stimuli.size} stimuli"

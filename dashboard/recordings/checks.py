@@ -44,6 +44,7 @@ def validate(recording: Recording, *, drop_nan_units: bool = False) -> Recording
         )
         for area, given in recording.responses.items()
     }
+    courses = _courses(recording, names)
     rdms = {}
     for area, values in recording.rdms.items():
         rdms[area] = _rdms(values, len(names), area)
@@ -56,6 +57,8 @@ def validate(recording: Recording, *, drop_nan_units: bool = False) -> Recording
         recording,
         stimulus_names=names,
         responses=responses,
+        courses=courses,
+        times_ms=tuple(map(float, recording.times_ms)),
         rdms=rdms,
         behaviour={name: _rdms(values, len(names), name) for name, values in recording.behaviour.items()},
         models={name: _rdms(values[None], len(names), name)[0] for name, values in recording.models.items()},
@@ -91,6 +94,29 @@ def _responses(values: np.ndarray, names: tuple[str, ...], where: str, drop: boo
     values = _without_missing(values, where, drop)
     _check_constant(values, names, where)
     return values
+
+
+def _courses(recording: Recording, names: tuple[str, ...]) -> dict[str, tuple[np.ndarray, ...]]:
+    """Check responses over time and their times; return them as float64."""
+    times = np.asarray(recording.times_ms, dtype=np.float64)
+    if len(times) and not (np.isfinite(times).all() and (np.diff(times) > 0).all()):
+        message = f"The {len(times)} times of {recording.title} do not rise from one to the next."
+        raise InputError(message, "Give the middle of each time bin, in order.")
+    found = {}
+    for area, given in recording.courses.items():
+        subjects = _subjects(recording, area, len(given))
+        for values, subject in zip(given, subjects, strict=True):
+            if values.ndim != 4 or values.shape[1] != len(names) or values.shape[3] != len(times):
+                shape = " x ".join(map(str, values.shape))
+                message = f"Responses over time in {area} of subject {subject} have the shape {shape}."
+                raise InputError(message, "Give repeats x stimuli x units x times.")
+            if not np.isfinite(values).all():
+                message = (
+                    f"Responses over time in {area} of subject {subject} are missing or infinite in places."
+                )
+                raise InputError(message, "Repair or leave out these units.")
+        found[area] = tuple(np.ascontiguousarray(values, dtype=np.float64) for values in given)
+    return found
 
 
 def _bad_units(bad: np.ndarray) -> tuple[np.ndarray, str]:

@@ -24,6 +24,9 @@ _SUBJECTS = re.compile(r"subj|participant|monkey|animal|mouse|sub$", re.I)
 _REPEATS = re.compile(r"^rep|repeat|repetition|^trial$", re.I)
 _VALUES = re.compile(r"resp|value|rate|activ|beta|spike|fr$|signal|dff|measure", re.I)
 _RDMS = re.compile(r"rdm|rsm|dissim|distance", re.I)
+_TIME = re.compile(r"time|^t$|latenc|_ms$", re.I)
+SECONDS_BELOW = 20.0
+"""Times that span less than this are taken for seconds."""
 _BESIDE = re.compile(r"xyz|pos|coord|std|sem|pval|index|time|start|stop|electrode", re.I)
 
 
@@ -157,21 +160,40 @@ def _responses(source: Source) -> Recipe:
     texts = [a for a in _columns(source) if a.kind == "text" and a != names]
     per_unit = [a for a in texts if a.shape[0] == units != n]
     subjects = [a for a in texts if a.shape[0] in (units, n)]
+    times = _times(source, main, axes)
     others = _alike(numbers, main, n) if names and main.name != ALL_NUMBERS and not main.dims else []
     return Recipe(
         values=tuple(a.name for a in source.arrays if a.name in (main.name, *others)),
         axes=axes,
         names=names.name if names else "",
+        course="keep" if "time" in axes else "average",
+        times=times.name if times else "",
+        time_unit="s" if times and _TIME.search(_base(times)) and _seconds(source, times) else "ms",
         area="" if others else _first(per_unit, _AREAS),
         subject="" if others else _first(subjects, _SUBJECTS),
         columns=tuple(
             a.name
             for a in _columns(source)
-            if a.shape[0] == n and a != names and a.name not in (_first(subjects, _SUBJECTS),)
+            if a.shape[0] == n and a not in (names, times) and a.name not in (_first(subjects, _SUBJECTS),)
         )[:20]
         if main.name != ALL_NUMBERS
         else (),
     )
+
+
+def _times(source: Source, main: Array, axes: tuple[Axis, ...]) -> Array | None:
+    """Return the array with the time of each sample: numbers, as many as samples, called a time."""
+    if "time" not in axes:
+        return None
+    n = main.shape[axes.index("time")]
+    fitting = (a for a in _columns(source) if a.kind == "number" and a.shape[0] == n)
+    return next((a for a in fitting if _TIME.search(_base(a))), None)
+
+
+def _seconds(source: Source, times: Array) -> bool:
+    """Tell whether times are seconds: no stimulus is followed for less than 20 ms."""
+    values = source.read(times.name, {})
+    return bool(abs(float(values[-1]) - float(values[0])) < SECONDS_BELOW)
 
 
 def _alike(numbers: list[Array], main: Array, n: int) -> list[str]:

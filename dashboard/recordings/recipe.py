@@ -18,6 +18,8 @@ Repeats = Literal["refuse", "equal", "mean"]
 Missing = Literal["refuse", "drop-units", "drop-stimuli"]
 Constant = Literal["keep", "drop"]
 Similarity = Literal["no", "one-minus"]
+Course = Literal["average", "keep"]
+TimeUnit = Literal["ms", "s"]
 Decimal = Literal[".", ","]
 
 VERSION = 1
@@ -27,7 +29,7 @@ AXES: dict[str, str] = {
     "unit": "units: neurons, voxels, channels; two such axes are joined",
     "repeat": "repeats of the same stimuli",
     "subject": "subjects",
-    "time": "time, averaged over the window",
+    "time": "time: averaged over the window, or kept as a time course",
     "pair": "pairs of stimuli of a condensed RDM, in the order of scipy's pdist",
     "row": "rows of a long table: one number each",
 }
@@ -49,6 +51,11 @@ CHOICES: dict[str, dict[str, str]] = {
         "no": "these are dissimilarities",
         "one-minus": "these are similarities: take 1 minus them",
     },
+    "course": {
+        "average": "average over the window",
+        "keep": "keep the time course beside the average",
+    },
+    "time_unit": {"ms": "milliseconds", "s": "seconds"},
     "each": {"area": "one area each", "subject": "one subject each"},
 }
 """What the choices of a recipe mean."""
@@ -82,6 +89,13 @@ class Recipe:
     start, stop : float or None
         Window on the time axis, in samples from 0; of spikes and fluorescence in seconds from the start of a
         presentation.
+    course : "average" or "keep"
+        Whether responses over time are kept beside their mean over the window.
+    times : str
+        Array with the time of each place on the time axis, from the start of the stimulus; ``""``: samples,
+        from 0.
+    time_unit : "ms" or "s"
+        Unit of `times`.
     repeats, missing, constant, similarity
         What is done with stimuli that come twice, missing values, constant units, and RDMs with ones on the
         diagonal; see `CHOICES`.
@@ -107,6 +121,9 @@ class Recipe:
     repeat: str = ""
     start: float | None = None
     stop: float | None = None
+    course: Course = "average"
+    times: str = ""
+    time_unit: TimeUnit = "ms"
     repeats: Repeats = "refuse"
     missing: Missing = "refuse"
     constant: Constant = "keep"

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dashboard.errors import unknown
+from dashboard.errors import InputError, unknown
 
 if TYPE_CHECKING:
     from dashboard.stimuli import Stimuli
+
+WITHOUT_TIME = "Choose simulated-time, or bring responses with an axis that counts time."
+"""What to do about a recording without time."""
 
 
 def _empty() -> Any:
@@ -40,6 +43,12 @@ class Recording:
     responses : Mapping of str to tuple of np.ndarray
         By area, per subject: (n_stimuli, n_units), or (n_repeats, n_stimuli, n_units) where stimuli were
         repeated. Areas with only RDMs are missing here.
+    courses : Mapping of str to tuple of np.ndarray
+        By area, per subject: (n_repeats, n_stimuli, n_units, n_times) where responses are known over time,
+        one repeat where there were none; `responses` holds their mean over time.
+    times_ms : tuple of float
+        (n_times,) middle of each time bin in milliseconds from the start of the stimulus, rising; empty
+        without `courses`.
     rdms : Mapping of str to np.ndarray
         By area: (n_subjects, n_pairs) float64, condensed in scipy's `pdist` order, as published.
     rdm_metric, rdm_unit : str
@@ -72,6 +81,8 @@ class Recording:
     areas: tuple[str, ...]
     subjects: Mapping[str, tuple[str, ...]]
     responses: Mapping[str, tuple[np.ndarray, ...]] = _empty()
+    courses: Mapping[str, tuple[np.ndarray, ...]] = _empty()
+    times_ms: tuple[float, ...] = ()
     rdms: Mapping[str, np.ndarray] = _empty()
     rdm_metric: str = ""
     rdm_unit: str = ""
@@ -92,6 +103,20 @@ class Recording:
         """Return the single repeats per subject: (n_repeats, n_stimuli, n_units); empty without repeats."""
         return tuple(r for r in self.responses.get(self._area(area), ()) if r.ndim == 3)
 
+    def over_time(self, area: str) -> tuple[np.ndarray, ...]:
+        """Return the responses over time per subject, (n_repeats, n_stimuli, n_units, n_times).
+
+        Raises
+        ------
+        InputError
+            When the recording has no such area, or no responses over time there.
+        """
+        found = self.courses.get(self._area(area), ())
+        if not found:
+            message = f"{self.title} has no responses over time in {area}."
+            raise InputError(message, WITHOUT_TIME)
+        return found
+
     def select(self, names: Iterable[str]) -> Recording:
         """Return the recording for these stimuli in this order.
 
@@ -111,6 +136,7 @@ class Recording:
             stimulus_names=wanted,
             digest=self.digest if wanted == self.stimulus_names else digest_of("select", self.digest, wanted),
             responses={a: tuple(r.take(order, axis=-2) for r in rs) for a, rs in self.responses.items()},
+            courses={a: tuple(c.take(order, axis=1) for c in cs) for a, cs in self.courses.items()},
             rdms={a: rdms[:, pairs] for a, rdms in self.rdms.items()},
             behaviour={name: rdms[:, pairs] for name, rdms in self.behaviour.items()},
             models={name: rdm[pairs] for name, rdm in self.models.items()},

@@ -133,7 +133,7 @@ def load(reference: Reference) -> Recording:
     _check_amount(plan, len(stimuli))
     names = tuple(f"simulated subject {s + 1}" for s in range(plan.subjects))
     populations = [draw_cells(plan.seed, s, plan.cells) for s in range(plan.subjects)]
-    rates = _rates(stimuli, populations)
+    rates = shown_rates(stimuli, populations)
     responses = tuple(_responses(plan, s, rates[s]) for s in range(plan.subjects))
     noise = f"Poisson noise, {plan.repeats} repeats" if plan.noise == "poisson" else "without noise"
     return Recording(
@@ -248,7 +248,7 @@ def rates(luminance: np.ndarray, cells: Cells, pair: np.ndarray) -> np.ndarray:
     return np.round(cells.baseline + cells.peak * drive, 6)
 
 
-def _rates(stimuli: Stimuli, populations: list[Cells]) -> list[np.ndarray]:
+def shown_rates(stimuli: Stimuli, populations: list[Cells]) -> list[np.ndarray]:
     """Show every picture to every subject: (n_stimuli, n_cells) per subject."""
     pairs = [kernels(cells) for cells in populations]
     found: list[list[np.ndarray]] = [[] for _ in populations]

@@ -45,6 +45,7 @@ def load(reference: Reference) -> Recording:
     areas = tuple(facts["responses"] or facts["rdms"])
     subjects = {area: tuple(facts["responses"].get(area) or facts["rdms"][area]) for area in areas}
     responses = {a: tuple(arrays[key] for key in s.values()) for a, s in facts["responses"].items()}
+    courses = {a: tuple(arrays[key] for key in s.values()) for a, s in facts.get("courses", {}).items()}
     rdms = {a: np.stack([arrays[key] for key in s.values()]) for a, s in facts["rdms"].items()}
     return Recording(
         reference=found.reference,
@@ -59,6 +60,8 @@ def load(reference: Reference) -> Recording:
         areas=areas,
         subjects=subjects,
         responses=responses,
+        courses=courses,
+        times_ms=tuple(facts.get("times_ms", ())),
         rdms=rdms,
         rdm_metric=recipe.metric if rdms else "",
         rdm_unit=recipe.metric or ("dissimilarity" if rdms else ""),
@@ -175,6 +178,8 @@ def convert(files: list[list[str]], recipe: Mapping[str, Any], folder: str) -> d
     facts: dict[str, Any] = {
         "names": list(parts.names),
         "responses": keys(parts.responses),
+        "courses": keys(parts.courses),
+        "times_ms": list(parts.times_ms),
         "rdms": keys(parts.rdms),
         "columns": {
             name: [v if isinstance(v, str) else float(v) for v in values.tolist()]

@@ -46,7 +46,7 @@ def test_networks_trained_side_by_side_are_those_trained_alone():
     """Against torch's own modules, from the same first weights; a neighbour changes nothing."""
     x, labels = classes(30, 3, 8)
     fit = decoding._Network(x, seed=5)
-    goals = decoding._coded(labels, "classes")
+    goals = decoding.coded(labels, "classes")
     both = np.stack([goals, goals[np.random.default_rng(0).permutation(30)]], axis=1)
     found, _ = fit.predict(x[:7] + 0.1, both)
     random = torch.Generator().manual_seed(5)

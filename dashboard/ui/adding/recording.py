@@ -160,6 +160,7 @@ def _columns(key: str, guess: Recipe, found: Mapping[str, Any]) -> dict[str, Any
             column("subject", "Subject", "An array with the subject of each row, unit or place on that axis.")
             column("unit", "Unit (long table)", "The column that names the unit of each row.")
             column("repeat", "Repeat (long table)", "The column that counts repeats.")
+            column("times", "Times of the samples", "An array with one time per place on the time axis.")
         with st.container(horizontal=True):
             answered["area_name"] = st.text_input(
                 "Area", guess.area_name, key=f"area-name-{key}", help="Where no array tells it.", width=220
@@ -185,6 +186,8 @@ def _columns(key: str, guess: Recipe, found: Mapping[str, Any]) -> dict[str, Any
                     help="Samples from 0 on a time axis; for NWB seconds from the start of a presentation.",
                     width=160,
                 )
+            answered["course"] = _choice(key, guess, "course", "A time axis")
+            answered["time_unit"] = _choice(key, guess, "time_unit", "Times are in")
             for name in ("species", "signal", "citation", "terms"):
                 answered[name] = st.text_input(
                     name.capitalize(),

@@ -845,7 +845,7 @@ class TimeDecodingSpec(Spec):
     folds: int = 5
     bins: int = 50
     permutations: int = 100
-    forming: float = 0.05
+    forming: float = 0.01
     seed: int = 0
 
 

@@ -249,7 +249,9 @@ def _time_decoding(spec: Any) -> str:
         f"all times (King & Dehaene, 2014), cross-validated {split}, with features standardised and the "
         "penalty "
         f"chosen inside each training set. Clusters of pairs of times were tested by their mass against "
-        f"{spec.permutations} shuffles of the stimuli's labels (Maris & Oostenveld, 2007; seed {spec.seed})."
+        f"{spec.permutations} shuffles of the stimuli's labels, with points better than the best constant "
+        "answer and above the "
+        f"one-sided level {spec.forming:g} forming clusters (Maris & Oostenveld, 2007; seed {spec.seed})."
     )
 
 

@@ -29,9 +29,10 @@ def generalisation(spec: TimeDecodingSpec) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        ``score``, ``statistic`` (standardised over shuffles, larger is better), ``significant`` (trained,
-        tested), 1 inside clusters with p at most .05; ``diagonal_significant`` (trained,), of a cluster test
-        along the diagonal alone; ``cluster_size`` (points), ``cluster_mass``, ``cluster_p`` (cluster,).
+        ``score``, ``statistic`` (standardised over shuffles, larger is better, at most 0 where the score is
+        no better than the best constant answer), ``significant`` (trained, tested), 1 inside clusters with p
+        at most .05; ``diagonal_significant`` (trained,), of a cluster test along the diagonal alone;
+        ``cluster_size`` (points), ``cluster_mass``, ``cluster_p`` (cluster,).
 
     Raises
     ------
@@ -111,6 +112,9 @@ def _labelled(
 ) -> xr.Dataset:
     better = -1.0 if wanted.task == "orientation" else 1.0
     statistic = clusters.standardised(better * scores)
+    # A decoder that always says the same beats shuffled ones, which err at random, without knowing anything.
+    above = better * (scores - decoding.chance(wanted)) > 0
+    statistic = np.where(above, statistic, np.minimum(statistic, 0.0))
     threshold = clusters.z_threshold(spec.forming)
     plane = clusters.test(statistic[:, None], threshold)
     along = np.diagonal(statistic, axis1=1, axis2=2)

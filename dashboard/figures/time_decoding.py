@@ -69,12 +69,12 @@ def caption(ds: xr.Dataset) -> str:
         else "tested on repeats that they did not see, of the same stimuli"
     )
     return (
-        f"Ridge decoders of {a['n_units']} units, trained at one time and {split} at every time, "
+        f"Ridge decoders of {a['n_units']} units, trained at one time and at every time {split}, "
         f"{a['folds']} folds (King & Dehaene, 2014). Outline: clusters with p ≤ .05, corrected over the "
         "plane with "
         f"{a['permutations']} shuffles of the stimuli's labels (Maris & Oostenveld, 2007); the edges of a "
         "cluster "
-        "are not tested by themselves. White is chance."
+        "are not tested by themselves. White is chance, the best constant answer."
     )
 
 

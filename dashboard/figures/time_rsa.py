@@ -86,7 +86,8 @@ def caption(ds: xr.Dataset) -> str:
         else "No noise ceiling. "
     )
     spread = (
-        f"Shaded: 95 % of {a['bootstrap']} resamples of stimuli and subjects, of the best layer. "
+        f"Shaded: 95 % of {a['bootstrap']} resamples of stimuli and subjects at once, of the best layer; "
+        "too wide rather than too narrow (Schütt et al., 2023). "
         if int(a["bootstrap"])
         else ""
     )

@@ -80,8 +80,7 @@ def resampled(
         first, second = drawn[a], drawn[b]
         kept = first != second
         pairs = place[first[kept], second[kept]]
-        who = random.integers(subjects, size=subjects)
-        who, counts = np.unique(who, return_counts=True)
+        who, counts = np.unique(random.integers(subjects, size=subjects), return_counts=True)
         flat = movies[who][:, :, pairs].reshape(-1, len(pairs))
         scores = measures.compare(models[:, pairs], flat, measure, kept, measures.RANK_DIGITS)
         drawn_again = np.repeat(scores.reshape(len(models), len(who), -1), counts, axis=1)

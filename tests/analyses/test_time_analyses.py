@@ -14,8 +14,8 @@ from dashboard.figures import export, time_decoding, time_rsa
 from dashboard.methods import rdm
 
 pytestmark = pytest.mark.filterwarnings("ignore::dashboard.errors.CautionWarning")
-SHOWN = quote("gratings?orientations=8&spatial_frequencies=4:&phases=1&size=64", safe="")
-SMALL = f"simulated-time?stimuli={SHOWN}&subjects=3&cells=40&repeats=3&latency=100"
+SHOWN = quote("gratings?orientations=12&spatial_frequencies=8:&phases=1&size=64", safe="")
+SMALL = f"simulated-time?stimuli={SHOWN}&subjects=3&cells=40&repeats=3&latency=100&noise=0.5"
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -31,9 +31,6 @@ def draw(question: BrainSpec, area: str, layers: list[str], best: str) -> None:
             help="Channels of one layer, layers combined with equal weight, or the pixels of the pictures.",
         )
         layer = "" if over == "layers" else _layer(layers, best)
-        if over == PIXELS:
-            _pixels(question, area, layer)
-            return
         groups = 10
         if over in ("channels that matter most", "channels in groups"):
             groups = choices.number(
@@ -49,6 +46,9 @@ def draw(question: BrainSpec, area: str, layers: list[str], best: str) -> None:
             orders = choices.number(
                 "orders", "Random orders", 200, low=4, high=5000, help="More: smaller errors, longer waits."
             )
+    if over == PIXELS:  # below the pickers, not beside them
+        _pixels(question, area, layer)
+        return
     spec = choices.build(
         BrainWhySpec,
         network=question.network,

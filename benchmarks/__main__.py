@@ -16,6 +16,7 @@ NAMES = (
     "attribution",
     "command",
     "page",
+    "report",
     "store_kills",
     "occlusion",
     "encoding",

@@ -614,15 +614,12 @@ def _effective_field_text(spec: Any) -> str:
 def _concepts_text(spec: Any) -> str:
     return (
         f"Concept activation vectors (Kim et al., 2018) for {spec.concept or 'a concept'} were the normals "
-        "of "
-        f"ridge classifiers between responses, averaged over positions, to {spec.examples} stimuli of "
-        f"{shown(spec.stimuli)} with it and as many without (fewer where there are not so many). The score "
-        "is the "
-        f"share of pictures of {spec.target or 'the class'} for which the derivative of its score along "
-        "the vector "
-        f"is positive, over {spec.runs} draws (seed {spec.seed}); it was compared with scores of random "
-        "concepts "
-        "by Welch's two-sided t test, corrected for the number of layers (Holm, 1979)."
+        f"of ridge classifiers between responses of {_layers(spec)} of {shown(spec.network)}, averaged over "
+        f"positions, to {spec.examples} stimuli of {shown(spec.stimuli)} with it and as many without (fewer "
+        "where there are not so many). The score is the share of pictures of "
+        f"{spec.target or 'the class'} for which the derivative of its score along the vector is positive, "
+        f"over {spec.runs} draws (seed {spec.seed}); it was compared with scores of random concepts by "
+        "Welch's two-sided t test, corrected for the number of layers (Holm, 1979)."
     )
 
 

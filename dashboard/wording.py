@@ -12,6 +12,11 @@ def _layer(spec: Any, default: str) -> str:
     return f"the layer {spec.layer}" if spec.layer else default
 
 
+def _one_unit(spec: Any) -> str:
+    layer = _layer(spec, "the first default layer with positions")
+    return f"unit {spec.unit} of {layer} of {shown(spec.network)}"
+
+
 def _map(spec: Any) -> str:
     from dashboard.provenance import described
 
@@ -133,15 +138,6 @@ _TUNED = (
 )
 
 
-def _tuning(spec: Any) -> str:
-    return (
-        f"Units of {_layer(spec, 'the first layer that fits')} of {shown(spec.network)} were shown gratings "
-        f"of "
-        f"{spec.orientations} orientations and {spec.phases} phases; the response to grey was subtracted. "
-        f"{_TUNED}"
-    )
-
-
 def _neuron_tuning(spec: Any) -> str:
     area = f" in {spec.area}" if spec.area else ""
     return f"Tuning of the neurons{area} of {shown(spec.recording)} to gratings was measured. {_TUNED}"
@@ -150,43 +146,29 @@ def _neuron_tuning(spec: Any) -> str:
 def _unit(spec: Any) -> str:
     by = {"maximum": "largest", "mean": "mean"}[spec.by]
     return (
-        f"The {by} response of unit {spec.unit} of {_layer(spec, 'the last layer with positions')} of "
-        f"{shown(spec.network)} to every stimulus of {shown(spec.stimuli)} was taken. Selectivity for a "
-        "category is d′ against all other stimuli (Green & Swets, 1966); sparseness follows Vinje & Gallant "
-        f"(2000). Random stimuli were drawn with seed {spec.seed}."
+        f"The {by} response of {_one_unit(spec)} to every stimulus of {shown(spec.stimuli)} was taken. "
+        "Selectivity for a category is d′ against all other stimuli (Green & Swets, 1966); sparseness "
+        f"follows Vinje & Gallant (2000). Random stimuli were drawn with seed {spec.seed}."
     )
 
 
-def _preferred(spec: Any) -> str:
-    return (
-        f"Pictures that unit {spec.unit} of {_layer(spec, 'the last layer with positions')} of "
-        f"{shown(spec.network)} responds to most were found by gradient ascent from {spec.seeds} starts of "
-        f"{spec.steps} steps (Olah, Mordvintsev & Schubert, 2017), with pictures described by their spectrum "
-        f"(Mordvintsev et al., 2018; seed {spec.seed}). "
-        f"They are compared with the stimuli of {shown(spec.stimuli)}."
-    )
-
-
-def _effective_field(spec: Any) -> str:
-    return (
-        f"The squared gradient of unit {spec.unit} in the middle of "
-        f"{_layer(spec, 'the last layer with positions')} "
-        f"of {shown(spec.network)} with respect to the picture was averaged over up to {spec.most} stimuli "
-        f"of "
-        f"{shown(spec.stimuli)}, and a Gaussian was fitted to it (Luo et al., 2016; seed {spec.seed})."
-    )
+_DECODERS = {
+    "ridge": "Ridge decoders of {column} were cross-validated in {folds} folds, with features standardised "
+    "and the penalty chosen inside each training set by leave-one-out error.",
+    "svm": "Linear support vector machines (C = 1, one class against the rest; Cortes & Vapnik, 1995) for "
+    "{column} were cross-validated in {folds} folds, with features standardised inside each training set.",
+    "mlp": "Networks with one hidden layer of 32 rectified units, trained on {column} for 200 steps of AdamW "
+    "(rate and weight decay 0.01; Loshchilov & Hutter, 2019), were cross-validated in {folds} folds, with "
+    "features standardised inside each training set.",
+}
 
 
 def _decoded(spec: Any) -> str:
+    decoder = _DECODERS[spec.model].format(column=spec.column, folds=spec.folds)
     return (
-        f"Ridge decoders of {spec.column} were cross-validated in {spec.folds} folds, with features "
-        f"standardised "
-        "and the penalty chosen inside each training set by leave-one-out error. Each score was compared "
-        "with "
-        f"{spec.permutations} shuffles of the labels (seed {spec.seed}); p values count the score itself "
-        "(Phipson & Smyth, 2010), and those over several sets are against the best of each shuffle (Nichols "
-        "& "
-        "Holmes, 2002)."
+        f"{decoder} Each score was compared with {spec.permutations} shuffles of the labels (seed "
+        f"{spec.seed}); p values count the score itself (Phipson & Smyth, 2010), and those over several sets "
+        "are against the best of each shuffle (Nichols & Holmes, 2002)."
     )
 
 
@@ -194,7 +176,7 @@ def _probe(spec: Any) -> str:
     return (
         f"From the activations of layers of {shown(spec.network)} to {shown(spec.stimuli)}{_reduced(spec)}, "
         f"what "
-        f"the stimuli are was read out linearly. {_decoded(spec)}"
+        f"the stimuli are was read out. {_decoded(spec)}"
     )
 
 
@@ -255,27 +237,115 @@ def _time_decoding(spec: Any) -> str:
     )
 
 
-def _encoded(spec: Any) -> str:
+_RIDGE = (
+    "with the penalty of each unit chosen by a second cross-validation inside its training stimuli (Hastie & "
+    "Tibshirani, 2004)"
+)
+_REGRESSIONS = {
+    "ridge": f"by ridge regression, {_RIDGE}",
+    "pls": "by partial least squares with 25 components at most, as Brain-Score does (Schrimpf et al., 2018)",
+}
+
+
+def _encoded(spec: Any, regression: str) -> str:
     return (
         f"Units of {shown(spec.recording)} were predicted from layers of "
-        f"{shown(spec.network)}{_reduced(spec)}, "
-        f"cross-validated in {spec.folds} folds, with the penalty of each unit chosen by a second "
-        "cross-validation inside its training stimuli (Hastie & Tibshirani, 2004)."
+        f"{shown(spec.network)}{_reduced(spec)}, cross-validated in {spec.folds} folds, "
+        f"{_REGRESSIONS[regression]}."
     )
 
 
 def _encoding(spec: Any) -> str:
-    kind = "Partial least squares replaced ridge regression." if spec.regression != "ridge" else ""
     return (
-        f"{_encoded(spec)} {kind} Intervals come from {spec.bootstrap} bootstrap samples (seed {spec.seed})."
-    ).replace("  ", " ")
+        f"{_encoded(spec, spec.regression)} Intervals come from {spec.bootstrap} bootstrap samples (seed "
+        f"{spec.seed})."
+    )
 
 
 def _partition(spec: Any) -> str:
     layers = ", ".join(spec.layers) or "the default selection of layers"
     return (
-        f"{_encoded(spec)} What {layers} explain alone and together was found from the fits of every "
-        "combination of them."
+        f"{_encoded(spec, 'ridge')} What {layers} explain alone and together was found from the fits "
+        "of every combination of them."
+    )
+
+
+def _network(spec: Any) -> str:
+    return (
+        f"Layers of {shown(spec.network)} are listed with the shapes of their outputs and their numbers of "
+        "parameters, as one forward pass met them."
+    )
+
+
+def _stimuli(spec: Any) -> str:
+    return f"The stimuli of {shown(spec.stimuli)} are shown with their names, categories and columns."
+
+
+def _recording(spec: Any) -> str:
+    return f"Areas, subjects and stimuli of {shown(spec.recording)} were counted."
+
+
+def _look(spec: Any) -> str:
+    return (
+        f"The files {shown(spec.upload)} were read as a {spec.brings}, without running anything in them."
+        if spec.brings != "stimuli"
+        else f"The files {shown(spec.upload)} were read as stimuli, without running anything in them."
+    )
+
+
+def _model_rdm(spec: Any) -> str:
+    chosen = ", ".join(spec.models) or "every simple model that fits"
+    judged = (
+        f" Behaviour and published models come with {shown(spec.recording)}, behaviour averaged over its "
+        "subjects."
+        if spec.recording
+        else ""
+    )
+    return (
+        f"RDMs of simple models of the stimuli of {shown(spec.stimuli)} ({chosen}): categories and columns "
+        "of text are 0 where they are the same and 1 where they differ, columns of numbers give the absolute "
+        "difference (of angles the shorter way round), pixels the root mean square difference of red, green "
+        "and blue, luminance the difference of means, silhouettes one minus the intersection over union of "
+        "outlines, and the GIST-like model the energy of oriented filters in four octaves over 4 × 4 places "
+        f"(after Oliva & Torralba, 2001).{judged}"
+    )
+
+
+_ALIGNED = {
+    "cka": "linear centred kernel alignment (Kornblith et al., 2019) with the unbiased estimate of HSIC "
+    "(Song et al., 2012)",
+    "rbf-cka": "centred kernel alignment of Gaussian kernels with a standard deviation of 0.8 median "
+    "distances (Kornblith et al., 2019) and the unbiased estimate of HSIC (Song et al., 2012)",
+    "procrustes": "Procrustes similarity, the nuclear norm of the cross product of centred responses of unit "
+    "norm (Williams et al., 2021)",
+    "cca": "the mean canonical correlation (Hotelling, 1936; Raghu et al., 2017)",
+    "svcca": "the mean canonical correlation of the principal components that hold 99 % of each layer's "
+    "variance (SVCCA; Raghu et al., 2017)",
+}
+
+
+def _alignment(spec: Any) -> str:
+    one = spec.network == spec.second
+    partner = "each other" if one else f"those of {shown(spec.second)}"
+    samples = (
+        "bootstrap samples of the stimuli, in which only distinct stimuli are compared"
+        if "cka" in spec.measure.split("-")
+        else "jackknife samples that leave out a fifth of the stimuli (Shao & Wu, 1989)"
+    )
+    return (
+        f"Responses of the layers of {shown(spec.network)} to the stimuli of {shown(spec.stimuli)}"
+        f"{_reduced(spec)} were compared with {partner} by {_ALIGNED[spec.measure]}. Intervals of 95 % come "
+        f"from {spec.bootstrap} {samples} (seed {spec.seed}); chance is the mean over 20 shuffles of the "
+        "stimuli of one side."
+    )
+
+
+def _connections(spec: Any) -> str:
+    return (
+        f"The strongest connections (up to {spec.most} to either side) of {_one_unit(spec)} with units of "
+        "the neighbouring weighted layers are single weights, or norms of kernels. Which units are joined, "
+        "also across pooling, normalisation and shortcuts, was found by replacing the outputs of weighted "
+        "layers by noise and noting what depends on what."
     )
 
 
@@ -290,6 +360,13 @@ def _inspect(spec: Any) -> str:
 
 
 TEXTS: dict[str, Callable[[Any], str]] = {
+    "network": _network,
+    "stimuli": _stimuli,
+    "recording": _recording,
+    "look": _look,
+    "model-rdm": _model_rdm,
+    "alignment": _alignment,
+    "connections": _connections,
     "activations": _activations,
     "map": _map,
     "inspect": _inspect,
@@ -305,11 +382,8 @@ TEXTS: dict[str, Callable[[Any], str]] = {
     "filters": _filters,
     "gabors": _gabors,
     "feature-maps": _feature_maps,
-    "tuning": _tuning,
     "neuron-tuning": _neuron_tuning,
     "units": _unit,
-    "preferred": _preferred,
-    "effective-field": _effective_field,
     "probe": _probe,
     "decoding": _decoding,
     "time-rsa": _time_rsa,
@@ -318,6 +392,3 @@ TEXTS: dict[str, Callable[[Any], str]] = {
     "variance-partition": _partition,
 }
 """Kind of spec -> its text; further ones stand in `provenance.METHODS`."""
-
-INPUTS = ("network", "stimuli", "recording", "look")
-"""Kinds that only describe an input, which a methods section names anyway."""

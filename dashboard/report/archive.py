@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dashboard.errors import HomologError
 from dashboard.figures import export
 from dashboard.report import markup, methods, plain
-from dashboard.report.matter import Answers, Matter, Options, Tell, check, record_text
+from dashboard.report.matter import Answers, Matter, Options, Tell, check, record_text, sides
 from dashboard.report.model import Panel, Report, Section, Text
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -125,7 +125,7 @@ def _panel(panel: Panel, k: int, matter: Matter) -> dict[str, bytes]:
     for number, record in enumerate(matter.records(panel)):
         name = start + (f"-{'abcdef'[number]}" if panel.beside else "")
         files[f"specs/{name}.record.json"] = record_text(record).encode()
-    words = [f"# {panel.title}", panel.caption, matter.words(panel), *matter.cautions(panel)]
+    words = [f"# {panel.title}", panel.caption, sides(panel), matter.words(panel), *matter.cautions(panel)]
     files[f"figures/{start}.md"] = ("\n\n".join(w for w in words if w) + "\n").encode("utf-8", "replace")
     return files
 

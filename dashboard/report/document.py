@@ -12,7 +12,7 @@ from dashboard import provenance
 from dashboard.errors import ComputeError
 from dashboard.figures import export, theme
 from dashboard.report import markup, methods
-from dashboard.report.matter import Answers, Matter, Options, Tell, check
+from dashboard.report.matter import Answers, Matter, Options, Tell, check, sides
 from dashboard.report.model import Item, Panel, Report, Section, Text
 
 LAYOUT = Path(__file__).resolve().parents[2] / "assets" / "export" / "report.typ"
@@ -70,7 +70,7 @@ def _item(item: Item, k: int, matter: Matter, folder: Path) -> dict[str, Any]:
         "words": markup.tree(item.caption),
         "cautions": matter.cautions(item),
         "alt": matter.words(item),
-        "records": [provenance.sentence(r) for r in matter.records(item)],
+        "records": [*filter(None, [sides(item)]), *(provenance.sentence(r) for r in matter.records(item))],
         **_picture(item, k, matter, folder),
     }
 

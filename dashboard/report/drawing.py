@@ -69,7 +69,7 @@ def _profile(answer: xr.Dataset, view: View) -> Any:
     return layer_profile(answer, area=area if area in areas else areas[0])
 
 
-def _rdms(answer: xr.Dataset, view: View) -> Any:
+def _rdms(answer: xr.Dataset, view: View, areas: xr.Dataset | None = None) -> Any:
     from dashboard.figures import rdms
 
     order = view.get("order", "category")
@@ -77,9 +77,9 @@ def _rdms(answer: xr.Dataset, view: View) -> Any:
     layers = answer_kind(answer) == "rdm"
     return rdms.matrices(
         answer if layers else None,
-        None if layers else answer,
+        areas if layers else answer,
         order=known,
-        ranked=view.get("ranked") == "true",
+        ranked=view.get("ranked") in ("true", "yes"),
     )
 
 
@@ -90,16 +90,30 @@ def answer_kind(answer: xr.Dataset) -> str:
     return answers.kind(answer)
 
 
-def matrices(panel: Panel, found: Sequence[xr.Dataset]) -> list[Matrix]:
-    """Return the matrices that a panel shows, on one scale per unit; none where it shows something else."""
+def shows_matrices(panel: Panel) -> bool:
+    """Say whether a panel shows dissimilarity matrices, whose cells can be pointed at."""
+    return NAMED.get((panel.spec.kind, panel.name)) is _rdms
+
+
+def matrices(panel: Panel, found: Sequence[xr.Dataset], areas: xr.Dataset | None = None) -> list[Matrix]:
+    """Return the matrices that a panel shows, on one scale per unit; none where it shows something else.
+
+    Parameters
+    ----------
+    panel : Panel
+    found : sequence of xr.Dataset
+        The answer to each of its questions.
+    areas : xr.Dataset, optional
+        Matrices of brain areas that stand beside those of the layers, where one question is asked.
+    """
     from dashboard.figures import beside
 
-    if NAMED.get((panel.spec.kind, panel.name)) is not _rdms:
+    if not shows_matrices(panel):
         return []
-    groups = [_rdms(answer, dict(panel.view)) for answer in found]
-    if len(groups) == 1:
-        return list(groups[0])
-    return beside.one_scale(groups, beside.headings(found))
+    view = dict(panel.view)
+    if len(found) == 1:
+        return list(_rdms(found[0], view, areas))
+    return beside.one_scale([_rdms(answer, view) for answer in found], beside.headings(found))
 
 
 def _sheet(answer: xr.Dataset, view: View) -> Any:

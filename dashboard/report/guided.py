@@ -13,6 +13,7 @@ from dashboard.specs import AreaRdmSpec, BrainSpec, DecodingSpec, EncodingSpec, 
 
 GRATINGS_CNN = "bundled:tilt_cnn"
 OBJECTS_CNN = "bundled:objects_cnn"
+V1_ENCODER = "bundled:v1_encoder"
 V1 = "simulated-v1"
 IT = "kriegeskorte92"
 
@@ -95,6 +96,16 @@ def neuromatch() -> tuple[Item, ...]:
             "Each neuron is predicted from the units of each layer by ridge regression, on gratings that the "
             "regression did not see. The noise ceiling says how much of a neuron could be predicted at all.",
             "does the untrained twin do worse? Choose *Network* under Edit and set it side by side.",
+        ),
+        _step(
+            "And a network that learned to be V1?",
+            EncodingSpec(network=V1_ENCODER, recording=V1, bootstrap=100),
+            "encoding",
+            "encoding",
+            "This one was trained on other gratings to give the responses of the first simulated animal; for "
+            "the other animals its units are only features. It shows how far a network comes when V1 itself "
+            "was its task.",
+            "which of its layers predicts best, and is it the one that was trained to be the neurons?",
         ),
         _heading("Compare"),
         _step(

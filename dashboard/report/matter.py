@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dashboard import specs
+from dashboard import provenance, specs
 from dashboard.errors import HomologError, InputError
 from dashboard.figures import answers as read
 from dashboard.figures import export
@@ -116,8 +116,17 @@ class Matter:
         """Return what a panel shows, in words."""
         from dashboard.figures.alternative import alt_text
 
-        answer = self.answer(panel)
-        return panel.alt or (alt_text(answer) if answer is not None else panel.title)
+        known = [self.answers[spec] for spec in panel.specs if spec in self.answers]
+        return panel.alt or " Beside it: ".join(map(alt_text, known)) or panel.title
+
+
+def sides(panel: Panel) -> str:
+    """Return what the letters of a figure side by side stand for; nothing where it answers one question."""
+    from dashboard.figures.beside import LETTERS
+
+    if not panel.beside:
+        return ""
+    return " · ".join(f"{k}: {provenance.title(s)}" for k, s in zip(LETTERS, panel.specs, strict=False))
 
 
 def _paper(chart: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from dashboard.figures.export import Look
 from dashboard.report import methods, numbers
-from dashboard.report.matter import Answers, Matter, Options, Tell, check
+from dashboard.report.matter import Answers, Matter, Options, Tell, check, sides
 from dashboard.report.model import Item, Panel, Report, Section, Text
 from dashboard.specs import Spec
 
@@ -95,7 +95,12 @@ def _item(item: Item, k: int, matter: Matter) -> list[Any]:
 
 def _panel(panel: Panel, k: int, matter: Matter) -> list[Any]:
     asked = " ".join((type(spec).__doc__ or "").split("\n")[0] for spec in panel.specs[:1])
-    said = [f"### {_title(panel.title)}", _no_html(panel.caption), f"The question: *{asked}*"]
+    said = [
+        f"### {_title(panel.title)}",
+        _no_html(panel.caption),
+        _no_html(sides(panel)),
+        f"The question: *{asked}*",
+    ]
     head = _text("\n\n".join(part for part in said if part))
     drawing = matter.drawing(panel, Look()) if panel.chart else None
     if drawing is not None:

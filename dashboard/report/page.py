@@ -12,9 +12,9 @@ from string import Template
 from typing import Any
 
 from dashboard import settings
-from dashboard.figures import matrix_bytes, raster, rdms, theme
-from dashboard.report import markup, methods
-from dashboard.report.matter import Answers, Matter, Options, Tell, areas_beside, check, record_text
+from dashboard.figures import matrix_bytes, raster, theme
+from dashboard.report import drawing, markup, methods
+from dashboard.report.matter import Answers, Matter, Options, Tell, areas_beside, check, record_text, sides
 from dashboard.report.model import Item, Panel, Report, Section, Text
 from dashboard.specs import StimuliSpec
 from dashboard.store import write_whole
@@ -98,11 +98,12 @@ def _item(item: Item, k: int, matter: Matter, charts: dict[str, Any], matrices: 
         figure = f'<div class="figure" id="figure-{k}" role="img" aria-label="{words}" tabindex="0"></div>'
     else:
         figure = f"<p>{words}</p>"
+    letters = f"<p>{_safe(sides(item))}</p>" if item.beside else ""
     cautions = "".join(f'<p class="caution">Caution: {_safe(c)}</p>' for c in matter.cautions(item))
     records = "".join(f'<pre tabindex="0">{_safe(record_text(r))}</pre>' for r in matter.records(item))
     return (
         f'<section class="panel" aria-labelledby="part-{k}"><h3 id="part-{k}">{_safe(item.title)}</h3>'
-        f"{cautions}{figure}{markup.html(item.caption)}"
+        f"{cautions}{figure}{letters}{markup.html(item.caption)}"
         f"<details><summary>What it shows, in words</summary><p>{words}</p></details>"
         f"<details><summary>How this was computed</summary>{records}</details></section>"
     )
@@ -135,26 +136,21 @@ def _contents(report: Report) -> str:
 
 def interactive(panel: Panel, matter: Matter) -> bytes | None:
     """Return the matrices of a panel for the view with a cursor, or None when it shows something else."""
-    if panel.spec.kind not in ("rdm", "area-rdm") or panel.name not in ("rdm", "area-rdm"):
+    found = [matter.answers[spec] for spec in panel.specs if spec in matter.answers]
+    if len(found) < len(panel.specs) or not drawing.shows_matrices(panel):
         return None
-    answer = matter.answer(panel)
-    if answer is None or panel.beside:
-        return None
-    view = dict(panel.view)
-    order: Any = view.get("order", "category")
-    order = order if order in ("category", "cluster", "given") else "category"
-    layers, areas = (answer, None) if panel.spec.kind == "rdm" else (None, answer)
-    companion = areas_beside(panel.spec)
-    if companion is not None and view.get("beside", "recording") == "recording":
-        areas = matter.answers.get(companion)
-    found = rdms.matrices(layers, areas, order=order, ranked=view.get("ranked") in ("true", "yes"))
+    companion = None if panel.beside else areas_beside(panel.spec)
+    if companion is not None and dict(panel.view).get("beside", "recording") == "recording":
+        shown = drawing.matrices(panel, found, matter.answers.get(companion))
+    else:
+        shown = drawing.matrices(panel, found)
     sprite = None
     names: tuple[str, ...] = ()
     pictures = matter.answers.get(StimuliSpec(stimuli=getattr(panel.spec, "stimuli", "") or "none"))
     if pictures is not None and "thumbnail" in pictures:
         sprite = raster.sprite(pictures.thumbnail.values)
         names = tuple(map(str, pictures.stimulus.values))
-    return matrix_bytes.packed(found, sprite, names)
+    return matrix_bytes.packed(shown, sprite, names)
 
 
 def _matrix_script() -> str:

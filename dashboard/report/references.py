@@ -42,7 +42,7 @@ class Reference:
         """What finds it in a text: with the year behind a comma or in brackets, and no author before."""
         authors = re.escape(self.cited[:-6]).replace(r"\ \&\ ", r" (?:&|and) ").replace(r"\ ", " ")
         forms = [
-            rf"(?<![a-z] & )(?<![a-z] and )(?<![\w-]){authors}(?:'s method)?,? \(?{self.year}",
+            rf"(?<![a-z] & )(?<![a-z] and )(?<![\w-]){authors}(?:'s(?: method)?)?,? \(?{self.year}",
             *map(re.escape, self.aliases),
         ]
         return re.compile("|".join(forms))
@@ -85,7 +85,7 @@ REFERENCES: dict[str, Reference] = _read(Path(__file__).with_name("references.bi
 """Every work by its key."""
 
 _CITATION = re.compile(
-    r"[A-ZŠ][\w-]+(?:(?:, | & | and | et al\.|'s method| [A-Z])[\w-]*)*,? \(?(?:19|20)\d\d\b"
+    r"[A-ZŠ][\w-]+(?:(?:, | & | and | et al\.|'s method|'s| [A-Z])[\w-]*)*,? \(?(?:19|20)\d\d\b"
 )
 
 

@@ -9,7 +9,7 @@ from dashboard import provenance
 from dashboard.figures import export, theme
 from dashboard.figures.export import Look
 from dashboard.report import archive, markup, methods
-from dashboard.report.matter import Answers, Matter, Options, Tell, check
+from dashboard.report.matter import Answers, Matter, Options, Tell, check, sides
 from dashboard.report.model import Item, Panel, Report, Section, Text
 
 WIDTH_MM, HEIGHT_MM, MARGIN_MM = 338.67, 190.5, 12.0
@@ -60,7 +60,7 @@ def _slide(deck: Any, item: Item, matter: Matter) -> None:
 def _panel(deck: Any, panel: Panel, matter: Matter) -> None:
     slide = _blank(deck)
     _title(slide, panel.title)
-    caption = markup.plain(panel.caption)
+    caption = "\n".join(filter(None, [sides(panel), markup.plain(panel.caption)]))
     below = 26 if caption else 4
     top, room = 30.0, HEIGHT_MM - 30 - below - 6
     drawing = matter.drawing(panel, Look(dpi=max(export.SCREEN_DPI, matter.options.dpi)))
@@ -75,7 +75,7 @@ def _panel(deck: Any, panel: Panel, matter: Matter) -> None:
 
 def notes(panel: Panel, matter: Matter) -> str:
     """Return what stands in the notes: the caption, what the figure shows, cautions, methods, provenance."""
-    parts = [markup.plain(panel.caption), matter.words(panel)]
+    parts = [markup.plain(panel.caption), sides(panel), matter.words(panel)]
     parts += [f"Caution: {sentence}" for sentence in matter.cautions(panel)]
     for record in matter.records(panel):
         parts += [f"Methods: {methods.text_of(record)}", provenance.sentence(record)]

@@ -12,13 +12,14 @@ import xarray as xr
 
 from dashboard import provenance
 from dashboard.figures import export
+from dashboard.figures.export import Look
 from dashboard.specs import Spec
-from dashboard.ui import desk
+from dashboard.ui import desk, taking
 
 PICTURES = ("png", "svg", "pdf", "html")
 NUMBERS = ("csv", "nc", "json")
 HELP = {
-    "png": "Picture, 180 mm wide at twice the screen's resolution.",
+    "png": "Picture, as wide and fine as chosen above.",
     "svg": "Vector picture for an editor.",
     "pdf": "Vector picture for a paper, fonts embedded.",
     "html": "One interactive page that needs no internet.",
@@ -90,11 +91,14 @@ def _export(
         key=f"export-{name}",
     ):
         st.markdown("**Figure and numbers**")
+        drawn = set(PICTURES) & set(endings)
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            look = Look(*taking.look(f"look-{name}")) if drawn else Look()
         with st.container(horizontal=True):
             for ending in endings:
                 st.download_button(
                     ending.upper(),
-                    data=_writer(ending, answer, figure),
+                    data=_writer(ending, answer, figure, look),
                     file_name=f"{name}.{ending}",
                     mime=export.MEDIA_TYPES[ending],
                     key=f"download-{name}-{ending}",
@@ -107,8 +111,9 @@ def _export(
         st.code("?" + urlencode(spec.to_flat_query() | dict(also)), language=None, wrap_lines=True)
 
 
-def _writer(ending: str, answer: xr.Dataset, figure: Callable[[], Any]) -> Callable[[], bytes]:
+def _writer(ending: str, answer: xr.Dataset, figure: Callable[[], Any], look: Look) -> Callable[[], bytes]:
     def write() -> bytes:
-        return export.export(ending, answer, figure() if ending in PICTURES else None)
+        chart = figure() if ending in PICTURES else None
+        return export.export(ending, answer, chart, look.preset, points=look.points, dpi=look.dpi)
 
     return write

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import base64
 import io
 import json
 import re
@@ -30,6 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RDM = specs.RdmSpec(
     network="bundled:tilt_cnn", stimuli="gratings?orientations=3&phases=2", layers=("conv", "fc")
 )
+TWIN = RDM.replace(network="bundled:tilt_cnn?untrained&seed=0")
 KERNELS = specs.FiltersSpec(network="bundled:tilt_cnn")
 NASTY = "<script>alert(1)</script>"
 CAPTION = (
@@ -62,6 +64,7 @@ def made(tmp_path_factory):
                 alt="Two matrices.",
             ),
             Panel("3" * 12, "Kernels", "", KERNELS, "filters"),
+            Panel("4" * 12, "Trained and not", "", RDM, "rdm", beside=(TWIN,)),
         )
         report = Report(f"Tilt {NASTY}", items)
         answers = matter.gather(report, compute.compute, compute.stored)
@@ -181,9 +184,9 @@ def test_the_notebook_runs_from_a_clean_kernel_to_the_same_numbers(made, monkeyp
         notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}}
     ).execute()
     said = "".join(o.get("text", "") for c in notebook.cells for o in c.get("outputs", []))
-    assert said.count("The same numbers as in the report, to the last digit.") == 2
+    assert said.count("The same numbers as in the report, to the last digit.") == 4
     shown = [o for c in notebook.cells for o in c.get("outputs", []) if "image/svg+xml" in o.get("data", {})]
-    assert len(shown) == 2
+    assert len(shown) == 3
 
 
 def test_the_notebook_names_every_setting_that_is_no_default(made):
@@ -228,6 +231,49 @@ def test_the_zip_holds_data_questions_figures_and_references(made):
         assert "SHA-256 fd1f6fc23fc2" in readme
         texts = [t.text for t in ET.fromstring(bundle.read("figures/02-kernels.svg")).iter() if t.text]
         assert any("Kernels" in t for t in texts)
+
+
+# --- side by side ------------------------------------------------------------------------------------------
+
+SIDES = "A: RDMs: bundled:tilt_cnn × gratings"
+
+
+def test_a_pair_is_whole_in_the_page(made):
+    report, answers, files, _ = made
+    text = files["html"].decode()
+    packed = json.loads(re.search(r'id="matrices">(.*?)</script>', text, re.S)[1])
+    head, _, _ = base64.b64decode(packed["figure-4"]).partition(b"\n")
+    titles = [f"{letter}: {layer}" for letter in "AB" for layer in RDM.layers]
+    assert all(title.encode() in base64.b64decode(packed["figure-4"]) for title in titles), head[:300]
+    assert b"A: conv" not in base64.b64decode(packed["figure-2"])
+    assert text.count("untrained&amp;seed=0") > 2
+    assert len(matter.Matter(report, answers).records(report.panels[-1])) == 2
+
+
+def test_a_pair_is_whole_in_slides_pdf_notebook_and_zip(made):
+    files = made[2]
+    figure = Presentation(io.BytesIO(files["pptx"])).slides[5]
+    assert any(shape.shape_type == 13 for shape in figure.shapes)
+    notes = figure.notes_slide.notes_text_frame.text
+    assert notes.count("python -m dashboard rdm") == notes.count("Methods: ") == 2
+    printed = pypdf.PdfReader(io.BytesIO(files["pdf"]))
+    words = " ".join(" ".join(p.extract_text() for p in printed.pages).split())
+    notebook = "\n".join(c.source for c in nbformat.reads(files["ipynb"].decode(), as_version=4).cells)
+    assert "show([answer_4a, answer_4b], 'rdm', {})" in notebook
+    assert notebook.count("compared(answer_4") == 2
+    with zipfile.ZipFile(io.BytesIO(files["zip"])) as bundle:
+        names = set(bundle.namelist())
+        told = bundle.read("figures/03-trained-and-not.md").decode()
+        drawn = bundle.read("figures/03-trained-and-not.svg").decode()
+    for letter in "ab":
+        start = f"03-trained-and-not-{letter}"
+        assert {f"data/{start}.nc", f"data/{start}.csv", f"specs/{start}.spec.json"} <= names
+        assert f"specs/{start}.record.json" in names
+        assert f"{letter.upper()}: fc" in drawn
+        assert f"{letter.upper()}: fc" in words
+    for text in (notes, words, notebook, told):
+        assert SIDES in text
+        assert "B: RDMs: bundled:tilt_cnn?untrained&" in text.replace("&amp;", "&")
 
 
 @pytest.mark.parametrize("ending", ["pptx", "pdf", "zip"])

@@ -17,11 +17,16 @@ from dashboard.report import drawing, edits, transport
 from dashboard.report.freshness import Freshness, freshness
 from dashboard.report.model import Item, Panel, Report, Section, Text
 from dashboard.ui import answers, choices, desk, report_variants
+from dashboard.ui.components import drafts
 from dashboard.ui.text import plain, written
+
+_SCROLLING = "<style>[class*='st-key-item-'] .stVegaLiteChart { max-width: 100%; overflow-x: auto }</style>"
+"""A figure of several parts keeps its size on a narrow screen and is moved under the finger."""
 
 
 def draw(report: Report, own: bool) -> None:
     """Draw all items in order; with tools where the report is one's own."""
+    st.html(_SCROLLING)
     last = len(report.items) - 1
     for k, item in enumerate(report.items):
         with st.container(border=not isinstance(item, Section), key=f"item-{item.id}"):
@@ -149,6 +154,8 @@ def _tools(item: Item, first: bool, last: bool) -> None:
         ) as opened:
             if opened.open:
                 EDITORS[type(item)](item)
+            elif st.session_state.pop(f"_draft-{item.id}", None):
+                st.session_state[f"_all-{item.id}"] = True
         _button(
             "Remove", "delete", item, f"Take {name} out; Undo brings it back.", partial(desk.remove, item.id)
         )
@@ -181,17 +188,36 @@ def _move(item_id: str, by: int) -> None:
 
 
 def _field(item: Item, name: str, label: str, *, long: bool, words: str) -> None:
-    """Draw a field that saves itself; what is refused stays in the field."""
-    value = getattr(item, name)
+    """Draw a field that saves itself, a long one while it is typed; what is refused stays in the field."""
+    value = _begun_with(item, name) if long else getattr(item, name)
     key = f"{name}-{item.id}-{_digest(value)}"
 
     def save() -> None:
         text = st.session_state[key] or ""
         if desk.edit(lambda report: edits.changed(report, item.id, **{name: text})):
+            st.session_state.pop(f"_draft-{item.id}", None)
             st.session_state[f"_all-{item.id}"] = True
 
     make = partial(st.text_area, height=160) if long else st.text_input
     make(label, value, key=key, help=words, on_change=save)
+    if long:
+        kept, _ = st.session_state.get(f"_draft-{item.id}", ("", ""))
+        drafts.watch(key, value, kept, partial(_keep_draft, item.id, name, value))
+
+
+def _begun_with(item: Item, name: str) -> str:
+    """Return what a field held when somebody began to type: with another text it would be another field."""
+    draft, before = st.session_state.get(f"_draft-{item.id}", ("", ""))
+    value = getattr(item, name)
+    return before if value == draft else value
+
+
+def _keep_draft(item_id: str, name: str, before: str, text: str) -> None:
+    """Save what is being typed, and leave the page as it is; a text too long is refused when it is left."""
+    if len(text) > edits.LONGEST_TEXT:
+        return
+    if desk.edit(lambda report: edits.changed(report, item_id, **{name: text})):
+        st.session_state[f"_draft-{item_id}"] = (text, before)
 
 
 MARKDOWN = "Markdown; mathematics stands between dollar signs, such as $r^2$. HTML shows as text."

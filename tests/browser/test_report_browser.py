@@ -93,6 +93,23 @@ def test_pinned_figures_stand_on_the_report_in_a_new_visit(server, tab):
     assert tab.problems == []
 
 
+def test_what_is_being_typed_is_saved_before_the_field_is_left(server, tab):
+    tab.get_by_role("button", name=re.compile("Edit$")).first.click()
+    field = tab.get_by_role("textbox", name="Caption")
+    field.press_sequentially("Half a caption")
+    expect(tab.get_by_text(re.compile("^Saved at .*[0-9]"))).to_be_visible(timeout=30_000)
+    field.press_sequentially(", and more")
+    expect(field).to_have_value("Half a caption, and more")
+    expect(field).to_be_focused()
+    other = tab.context.new_page()  # as after a crash: what the server has is what is left
+    other.goto(f"{server.url}/report")
+    expect(other.get_by_text("Half a caption")).to_be_visible()
+    other.close()
+    field.blur()
+    expect(tab.get_by_test_id("stMarkdown").get_by_text("Half a caption, and more")).to_be_visible()
+    tab.keyboard.press("Escape")
+
+
 def test_nobody_else_sees_them(server, page):
     page.goto(f"{server.url}/report")
     expect(page.get_by_text("Nothing is pinned yet")).to_be_visible()

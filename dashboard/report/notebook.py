@@ -19,17 +19,19 @@ import sys
 import warnings
 from pathlib import Path
 
-from IPython.display import SVG, Image, Markdown, display
+import torch
+from IPython.display import SVG, Markdown, display
 
 # Start Jupyter in the folder of Homolog, where README.md lies, or write its path here.
 sys.path.insert(0, str(Path(".").resolve()))
 
-from dashboard import compute, specs
+from dashboard import compute, settings, specs
 from dashboard.errors import CautionWarning
 from dashboard.figures import export
 from dashboard.report import drawing, numbers
 from dashboard.report.model import Panel
 
+torch.set_num_threads(settings.worker_threads())  # as in the app: others sum in another order
 warnings.simplefilter("ignore", CautionWarning)  # the cautions of each answer are printed with it
 
 

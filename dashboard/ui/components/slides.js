@@ -230,7 +230,9 @@ async function drawNow(view, k) {
 function words(slide, made) {
   const box = made.querySelector(".hs-words");
   const source = slide.words && document.querySelector(`.st-key-${slide.words}`);
-  if (box && source && !box.hasChildNodes()) box.append(source.cloneNode(true));
+  if (!box || !source || box.hasChildNodes()) return;
+  box.append(source.cloneNode(true));
+  box.tabIndex = 0; // a long caption scrolls, also without a mouse
 }
 
 function tip(view, event, value) {

@@ -159,6 +159,6 @@ def test_methods_text_says_what_was_done():
     text = provenance.methods_text(provenance.record(RDM, {}, 1))
     assert "the layers conv1, a b, reduced by spatial-mean" in text
     assert "bootstrap" not in text
-    assert provenance.methods_text(provenance.record(specs.NetworkSpec(network="n"), {}, 1)).startswith(
-        "Computed with Homolog"
-    )
+    text = provenance.methods_text(provenance.record(specs.NetworkSpec(network="n"), {}, 1))
+    assert text.startswith("Layers of n are listed with the shapes of their outputs")
+    assert "Computed with Homolog" in text

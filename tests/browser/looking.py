@@ -21,7 +21,6 @@ def settle(page: Page, timeout: float = 240_000) -> None:
     page.wait_for_load_state("networkidle")
     expect(page.get_by_text("…", exact=True)).to_have_count(0, timeout=timeout)
     expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=timeout)
-    expect(page.get_by_test_id("stProgress")).to_have_count(0, timeout=timeout)
     expect(page.locator("[data-stale=true]")).to_have_count(0, timeout=timeout)
     page.wait_for_timeout(1000)
     assert page.get_by_test_id("stException").count() == 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dashboard.errors import unknown
-from dashboard.figures import answers, theme
+from dashboard.figures import answers, held_out, theme
 
 if TYPE_CHECKING:
     import altair as alt
@@ -88,38 +88,16 @@ def score_chart(
     called = dict(zip(answers.names(ds, "fit"), map(str, ds["called"].to_numpy()), strict=True))
     named = [(called[f], "fitted", one["score"].sel(fit=f).to_numpy()) for f in called]
     named += [(n, "one layer", one["single"].sel(layer=n).to_numpy()) for n in answers.names(ds, "layer")]
-    order = [name for name, _, _ in named]
-    rows = [
-        {"model": n, "of": o, "score": _number(np.nanmean(v))} for n, o, v in named if np.isfinite(v).any()
-    ]
-    dots = [{"model": n, "score": float(s)} for n, _, v in named for s in v if math.isfinite(s)]
-    y = alt.Y("model:N", sort=order, title=None, axis=alt.Axis(labelLimit=220))
-    x = alt.X("score:Q", title=f"{ds.attrs['measure_label']}, held out", axis=alt.Axis(grid=True))
-    paint = alt.Color(
-        "of:N",
-        scale=alt.Scale(
-            domain=["fitted", "one layer"], range=[theme.colour("third", dark), theme.colour("network", dark)]
-        ),
-        legend=None,
-    )
-    tooltip = [alt.Tooltip("model:N", title="Model"), alt.Tooltip("score:Q", format=".3f", title="Score")]
-    marks: list[Any] = [
-        alt.Chart(alt.Data(values=rows))
-        .mark_bar(opacity=0.8, height={"band": 0.6})
-        .encode(y=y, x=x, color=paint, tooltip=tooltip),
-        alt.Chart(alt.Data(values=dots))
-        .mark_circle(size=20, color=theme.colour("text", dark), opacity=0.6)
-        .encode(y=y, x=x),
-    ]
-    bound = float(np.nanmean(one["ceiling"])) if np.isfinite(one["ceiling"]).any() else math.nan
-    if math.isfinite(bound):
-        line = alt.Chart(alt.Data(values=[{"score": bound}])).mark_rule(
-            strokeDash=[5, 4], color=theme.colour("control", dark), strokeWidth=1.5
-        )
-        marks.append(line.encode(x=x))
-    chart = alt.layer(*marks).properties(
+    chart = held_out.bars(
+        named,
+        np.atleast_1d(one["ceiling"].to_numpy()),
+        kinds=("fitted", "one layer"),
+        axis=f"{ds.attrs['measure_label']}, held out",
+        labels=220,
+        dark=dark,
+    ).properties(
         width=width,
-        height=24 * len(order),
+        height=24 * len(named),
         title=alt.TitleParams(area, color=theme.colour("brain", dark)),
         description=verdict(ds, area),
     )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dashboard.figures import answers, theme
+from dashboard.figures import answers, held_out, theme
 
 if TYPE_CHECKING:
     import altair as alt
@@ -71,46 +71,19 @@ def caption(ds: xr.Dataset) -> str:
 
 def score_chart(ds: xr.Dataset, dark: bool = False, *, width: int | str = "container") -> alt.LayerChart:
     """Draw held-out scores of fitted and equal weights and of every group alone."""
-    import altair as alt
-
     called = [str(v) for v in ds["called"].to_numpy()]
     named = [(c, "layer", ds["score"][k].to_numpy()) for k, c in enumerate(called)]
     named += [(g, "group", ds["single"][k].to_numpy()) for k, g in enumerate(answers.names(ds, "group"))]
-    order = [name for name, _, _ in named]
-    rows = [
-        {"model": name, "of": of, "score": float(np.nanmean(v))}
-        for name, of, v in named
-        if np.isfinite(v).any()
-    ]
-    dots = [{"model": name, "score": float(s)} for name, _, v in named for s in v if math.isfinite(s)]
-    y = alt.Y("model:N", sort=order, title=None, axis=alt.Axis(labelLimit=200))
-    x = alt.X("score:Q", title=f"{ds.attrs['measure_label']}, held out", axis=alt.Axis(grid=True))
-    paint = alt.Color(
-        "of:N",
-        scale=alt.Scale(
-            domain=["layer", "group"], range=[theme.colour("third", dark), theme.colour("network", dark)]
-        ),
-        legend=None,
-    )
-    tooltip = [alt.Tooltip("model:N", title="Model"), alt.Tooltip("score:Q", format=".3f", title="Score")]
-    marks: list[Any] = [
-        alt.Chart(alt.Data(values=rows))
-        .mark_bar(opacity=0.8, height={"band": 0.6})
-        .encode(y=y, x=x, color=paint, tooltip=tooltip),
-        alt.Chart(alt.Data(values=dots))
-        .mark_circle(size=20, color=theme.colour("text", dark), opacity=0.6)
-        .encode(y=y, x=x),
-    ]
-    if np.isfinite(ds["ceiling"]).any():
-        line = alt.Chart(alt.Data(values=[{"score": float(np.nanmean(ds["ceiling"]))}]))
-        marks.append(
-            line.mark_rule(strokeDash=[5, 4], color=theme.colour("control", dark), strokeWidth=1.5).encode(
-                x=x
-            )
-        )
-    found = alt.layer(*marks).properties(
+    found = held_out.bars(
+        named,
+        ds["ceiling"].to_numpy(),
+        kinds=("layer", "group"),
+        axis=f"{ds.attrs['measure_label']}, held out",
+        labels=200,
+        dark=dark,
+    ).properties(
         width=width,
-        height=22 * len(order),
+        height=22 * len(named),
         title=f"{ds.attrs['layer_name']} and {ds.attrs['area_name']}",
         description=verdict(ds),
     )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
 from dashboard import settings
 from dashboard.errors import HomologError
+from dashboard.specs import Brings, LookSpec
 from dashboard.ui import answers
 from dashboard.ui.adding import session
 
@@ -38,6 +41,39 @@ def choose(kind: str, endings: list[str], text: str) -> str | None:
         answers.problem(error)
     reference: str | None = state.get(f"bring_{kind}")
     return reference
+
+
+def look(
+    kind: Brings, endings: list[str], text: str, invitation: str, height: int
+) -> tuple[str, dict[str, Any]] | None:
+    """Take files and have a worker look at them.
+
+    Parameters
+    ----------
+    kind : {"network", "recording", "stimuli"}
+    endings : list of str
+        Endings that are taken.
+    text : str
+        Help of the place to drop files.
+    invitation : str
+        What to drop, said while nothing is there.
+    height : int
+        Pixels that are kept free while the files are looked at.
+
+    Returns
+    -------
+    tuple of str and dict, or None
+        The reference of the files and what was found in them; None while there is nothing.
+    """
+    upload = choose(kind, endings, text)
+    if upload is None:
+        st.info(invitation, icon=":material/upload_file:")
+        return None
+    answer = answers.ask(LookSpec(upload=upload, brings=kind), height=height)
+    if answer is None:
+        return None
+    answers.cautions(answer)
+    return upload, json.loads(answer.attrs["found"])
 
 
 def _server_folder(kind: str, roots: list[Path], endings: list[str]) -> None:

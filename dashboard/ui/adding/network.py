@@ -11,7 +11,7 @@ import streamlit as st
 from dashboard import kept, networks
 from dashboard.errors import HomologError
 from dashboard.networks.uploaded import HF, LABEL_ENDINGS, SOURCES, WEIGHT_ENDINGS, Recipe, from_dict
-from dashboard.specs import LookSpec, NetworkSpec
+from dashboard.specs import NetworkSpec
 from dashboard.ui import answers, choices
 from dashboard.ui.adding import files, session
 from dashboard.ui.text import plain
@@ -21,29 +21,21 @@ ENDINGS = [*WEIGHT_ENDINGS, *LABEL_ENDINGS, "onnx", "h5", "keras", "pkl", "jobli
 
 HELP = (
     "Weights as .safetensors, or as .pt, .pth or .ckpt with a state dict, in one file or in parts; beside "
-    "them a "
-    "list of class names (JSON, or a name per line). Or all files of a Hugging Face folder. Files that can "
-    "run "
-    "code when opened are refused."
+    "them a list of class names (JSON, or a name per line). Or all files of a Hugging Face folder. Files "
+    "that can run code when opened are refused."
+)
+INVITATION = (
+    "Drop the weights of a network. Its architecture is recognised by the names and shapes of the weights, "
+    "from those of torchvision, timm and this server."
 )
 
 
 def show() -> None:
     """Draw the way of a network from files to the pickers."""
-    upload = files.choose("network", ENDINGS, HELP)
-    if upload is None:
-        st.info(
-            "Drop the weights of a network. Its architecture is recognised by the names and shapes of the "
-            "weights, "
-            "from those of torchvision, timm and this server.",
-            icon=":material/upload_file:",
-        )
+    taken = files.look("network", ENDINGS, HELP, INVITATION, height=240)
+    if taken is None:
         return
-    answer = answers.ask(LookSpec(upload=upload, brings="network"), height=240)
-    if answer is None:
-        return
-    found = json.loads(answer.attrs["found"])
-    answers.cautions(answer)
+    upload, found = taken
     _found(found)
     recipe = _questions(upload, found)
     if recipe is not None:

@@ -15,7 +15,7 @@ from dashboard import kept, stimuli
 from dashboard.errors import HomologError
 from dashboard.recordings import readers
 from dashboard.recordings.recipe import AXES, CHOICES, Axis, Form, Recipe, from_dict
-from dashboard.specs import InspectSpec, LookSpec
+from dashboard.specs import InspectSpec
 from dashboard.ui import answers, choices
 from dashboard.ui.adding import files, inspected, session
 from dashboard.ui.text import plain
@@ -30,23 +30,18 @@ HELP = (
     )
     + ". Files that can run code when opened are refused."
 )
+INVITATION = (
+    "Drop the responses of a recording: an array of stimuli × units, a table, or RDMs. A second file or "
+    "array with the names of the stimuli lets them be matched with pictures by name."
+)
 
 
 def show() -> None:
     """Draw the way of a recording from files to the pickers."""
-    upload = files.choose("recording", ENDINGS, HELP)
-    if upload is None:
-        st.info(
-            "Drop the responses of a recording: an array of stimuli × units, a table, or RDMs. A second file "
-            "or array with the names of the stimuli lets them be matched with pictures by name.",
-            icon=":material/upload_file:",
-        )
+    taken = files.look("recording", ENDINGS, HELP, INVITATION, height=240)
+    if taken is None:
         return
-    answer = answers.ask(LookSpec(upload=upload, brings="recording"), height=240)
-    if answer is None:
-        return
-    found = json.loads(answer.attrs["found"])
-    answers.cautions(answer)
+    upload, found = taken
     _found(found)
     recipe = _questions(upload, found)
     if recipe is not None:

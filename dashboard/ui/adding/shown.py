@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import streamlit as st
 
 from dashboard import kept
 from dashboard.reference import Reference
-from dashboard.specs import LookSpec, StimuliSpec
+from dashboard.specs import StimuliSpec
 from dashboard.stimuli import uploads
 from dashboard.ui import answers, choices
 from dashboard.ui.adding import files, session
@@ -19,29 +18,25 @@ ENDINGS = [*uploads.ENDINGS, "gif", *uploads.ZIPS, *uploads.TABLES, *uploads.TEX
 NONE = "(none)"
 HELP = (
     "PNG, JPEG, WebP or GIF pictures, or a zip of them, whose folders are categories. A CSV beside them "
-    "with a "
-    "column of names gives categories and other columns. Texts: one per line, or a column of a CSV alone. "
-    "EXIF "
-    "turns are applied, 16 bits are scaled to 8 and see-through pictures are set on grey; each is said."
+    "with a column of names gives categories and other columns. Texts: one per line, or a column of a CSV "
+    "alone. EXIF turns are applied, 16 bits are scaled to 8 and see-through pictures are set on grey; each "
+    "is said."
 )
 _SHOWN = 12
 
 
+INVITATION = (
+    "Drop pictures, a zip of pictures or a file of texts. The name of each file is the name of the stimulus, "
+    "by which recordings are matched."
+)
+
+
 def show() -> None:
     """Draw the way of pictures or texts from files to the pickers."""
-    upload = files.choose("stimuli", ENDINGS, HELP)
-    if upload is None:
-        st.info(
-            "Drop pictures, a zip of pictures or a file of texts. The name of each file is the name of the "
-            "stimulus, by which recordings are matched.",
-            icon=":material/upload_file:",
-        )
+    taken = files.look("stimuli", ENDINGS, HELP, INVITATION, height=160)
+    if taken is None:
         return
-    answer = answers.ask(LookSpec(upload=upload, brings="stimuli"), height=160)
-    if answer is None:
-        return
-    found = json.loads(answer.attrs["found"])
-    answers.cautions(answer)
+    upload, found = taken
     reference, title = _questions(upload, found)
     _tried(reference, title)
 

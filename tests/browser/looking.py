@@ -19,6 +19,7 @@ dropped files has a label and the role of a presentation.
 def settle(page: Page, timeout: float = 240_000) -> None:
     """Wait until everything that was asked for is there: what is about to change is faded."""
     page.wait_for_load_state("networkidle")
+    expect(page.locator("[data-test-script-state=notRunning]")).to_have_count(1, timeout=timeout)
     expect(page.get_by_text("…", exact=True)).to_have_count(0, timeout=timeout)
     expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=timeout)
     expect(page.locator("[data-stale=true]")).to_have_count(0, timeout=timeout)

@@ -1,7 +1,9 @@
 """Nested ridge encoding: ours beside scikit-learn's RidgeCV and KFold, in one process.
 
 Run ``python -m benchmarks.encoding``. Goals: 1,000 stimuli × 5,000 features × 2,000 voxels, 10 penalties, 5
-folds with 5 inner folds at least 10 times as fast as scikit-learn, and scores equal to 1e-5. scikit-learn's
+folds with 5 inner folds at least 10 times as fast as scikit-learn, and scores equal to 1e-5. Both ratios are
+told; that of processor times counts, which a shared machine leaves unchanged (on another device that of wall
+times, for its work is no processor's). scikit-learn's
 RidgeCV with inner folds chooses one penalty for all voxels; to give every voxel its own, as ours does, it
 must be called voxel by voxel, which is done for a few to compare scores. The time that counts is that of
 one call for all voxels, which does less. One outer fold of scikit-learn is timed and multiplied by the
@@ -86,12 +88,13 @@ def main() -> int:
         tell(
             f"scikit-learn {theirs[0]:8.1f} s cpu {theirs[1]:8.1f} s wall, one penalty for all (5 × one fold)"
         )
-        tell(f"ratio {ratio[0]:.1f}x cpu {ratio[1]:.1f}x wall")
+        counted = ratio[0] if chosen.device == "cpu" else ratio[1]
+        tell(f"ratio {ratio[0]:.1f}x cpu {ratio[1]:.1f}x wall   goal {GOAL_RATIO:g}x")
         some = np.linspace(0, chosen.voxels - 1, chosen.compared).astype(int)
         expected = voxelwise(x, y[:, some], fold)
     r = encoding.correlations(found.observed, found.predicted)
     difference = float(np.abs(r[some] - expected).max())
-    met = difference <= TOLERANCE and max(ratio) >= GOAL_RATIO
+    met = difference <= TOLERANCE and counted >= GOAL_RATIO
     tell(f"r of {len(some)} voxels differs by {difference:.1e}   {'met' if met else 'MISSED'}")
     return 0 if met else 1
 

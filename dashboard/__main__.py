@@ -54,7 +54,7 @@ OPTION_HELP = {
     "second_layers": "layers of the other network, separated by commas (default: about eight)",
     "correction": "what is done about many tests",
     "repeats": "random partitions of the stimuli into folds",
-    "controls": "simple models that enter the same tests, such as pixels,category,factor:orientation",
+    "controls": "simple models beside the layers, such as pixels,category,factor:orientation",
     "models": "two to four layers or simple models, separated by commas, such as features.12,pixels",
     "shuffle": "what is shuffled: labels of the stimuli, or signs of the subjects",
     "forming": "level from which on a point joins a cluster",

@@ -322,13 +322,18 @@ def _area_rdm_text(spec: Any) -> str:
 
 
 def _brain_text(spec: Any) -> str:
+    controls = (
+        f"RDMs of simple models of the stimuli ({', '.join(spec.controls)}) were compared in the same way. "
+        if spec.controls
+        else ""
+    )
     return (
         f"Activations of {shown(spec.network)} to the stimuli of {shown(spec.recording)} were taken from "
         f"{_layers(spec)}{_reduced(spec)}. Representational dissimilarity matrices held "
         f"{METRIC_WORDS[spec.metric]}. Each layer was compared with each subject's matrix for "
         f"{_areas(spec)} by {MEASURE_WORDS[spec.measure]}, and the values were averaged over subjects "
-        f"(Kriegeskorte et al., 2008). The noise ceiling is the range from leave-one-subject-out to "
-        f"all-subjects means (Nili et al., 2014). Standard errors and 95 % intervals come from "
+        f"(Kriegeskorte et al., 2008). {controls}The noise ceiling is the range from leave-one-subject-out "
+        f"to all-subjects means (Nili et al., 2014). Standard errors and 95 % intervals come from "
         f"{spec.bootstrap} bootstrap samples of {RESAMPLE_WORDS[spec.resample]} (seed {spec.seed})."
     )
 
@@ -347,8 +352,6 @@ def _inference_text(spec: Any) -> str:
     if spec.second:
         chosen = ", ".join(spec.second_layers) or "its default selection of layers"
         second = f" Layers of {shown(spec.second)} ({chosen}) entered the same tests."
-    if spec.controls:
-        second += f" So did RDMs of simple models of the stimuli ({', '.join(spec.controls)})."
     labels = ""
     if spec.permutations:
         labels = (

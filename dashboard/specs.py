@@ -352,13 +352,17 @@ class MapSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class BrainSpec(Spec):
-    """Which layer of the network is most like each area of the brain?"""
+    """Which layer of the network is most like each area of the brain?
+
+    `controls` are simple models that stand beside the layers, such as "pixels" or "model:HMAX".
+    """
 
     kind: ClassVar[str] = "brain"
     network: str = _source("network")
     recording: str = _source("recording")
     areas: tuple[str, ...] = ()
     layers: tuple[str, ...] = ()
+    controls: tuple[str, ...] = ()
     metric: Metric = "correlation"
     measure: Measure = "spearman"
     reducer: str = "all"

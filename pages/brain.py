@@ -31,13 +31,14 @@ def choose() -> tuple[BrainSpec | None, str]:
     chosen = sidebar.current()
     facts = choices.network_facts(chosen.network)
     st.title(f"Which layer of {plain(choices.title(facts, chosen.network))} is most like the brain?")
-    areas = choices.areas(chosen.recording)
+    areas = [*choices.areas(chosen.recording), *choices.behaviour(chosen.recording)]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         area = choices.pick(
             "area",
             "Area",
             areas,
-            help="The brain area in the figure. All areas stand in the tabs below it.",
+            help="The brain area in the figure, or behaviour that was measured with the same stimuli. All of "
+            "them stand in the tabs below it.",
             waiting=not areas,
         )
         measure = choices.pick(
@@ -54,6 +55,14 @@ def choose() -> tuple[BrainSpec | None, str]:
             default="dual",
             help="What the bootstrap draws again. dual draws stimuli and subjects and corrects the variance, "
             "so that conclusions hold for new stimuli and new subjects.",
+        )
+        controls = choices.simple_models(
+            f"recording:{chosen.recording}",
+            chosen.recording,
+            "controls",
+            "Models beside the layers",
+            "RDMs of what the stimuli are and look like, of behaviour, and of models that come with the "
+            "recording. They enter the figure and the tests, as rivals of the layers.",
         )
         with st.popover("More", icon=":material/tune:", help="Layers, metric and resampling."):
             layers = choices.layers(facts)
@@ -76,6 +85,7 @@ def choose() -> tuple[BrainSpec | None, str]:
         network=chosen.network,
         recording=chosen.recording,
         layers=layers,
+        controls=controls,
         metric=metric,
         measure=measure,
         reducer=reducer,

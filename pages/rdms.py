@@ -46,16 +46,16 @@ def choose() -> tuple[RdmSpec | None, AreaRdmSpec | None, ModelRdmSpec | None, f
         )
         stimuli = f"recording:{chosen.recording}" if beside == "recording" else chosen.stimuli
         recording = chosen.recording if beside == "recording" else ""
-        with st.popover("More", icon=":material/tune:", help="Layers, units and simple models."):
+        simple = choices.simple_models(
+            stimuli,
+            recording,
+            "controls",
+            "Models beside the layers",
+            "RDMs of what the stimuli are and look like, and of models that come with the recording.",
+        )
+        with st.popover("More", icon=":material/tune:", help="Layers and units."):
             layers = choices.layers(facts)
             reducer = choices.reducer(chosen.network)
-            simple = choices.simple_models(
-                stimuli,
-                recording,
-                "controls",
-                "Simple models",
-                "RDMs of what the stimuli are and look like, beside those of the layers.",
-            )
     spec = choices.build(
         RdmSpec, network=chosen.network, stimuli=stimuli, layers=layers, metric=metric, reducer=reducer
     )

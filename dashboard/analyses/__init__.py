@@ -55,17 +55,17 @@ class Analysis:
 
 ANALYSES: dict[str, Analysis] = {
     "stimuli": Analysis("sources", "stimulus_set", 2),
-    "recording": Analysis("sources", "recording", 2),
+    "recording": Analysis("sources", "recording", 3),
     "network": Analysis("network", "layer_table", 3),
     "look": Analysis("adding", "look", 1),
     "inspect": Analysis("inspect", "inspect", 1),
     "activations": Analysis("activations", "activations", 1, lane="long", kept=False),
     "rdm": Analysis("rdms", "network_rdms", 1, lane="long", builds_on=("activations",)),
-    "area-rdm": Analysis("rdms", "area_rdms", 1),
+    "area-rdm": Analysis("rdms", "area_rdms", 2),
     "map": Analysis("rdms", "stimulus_map", 2, builds_on=("rdm", "area-rdm")),
-    "brain": Analysis("brain", "compare", 2, lane="long", builds_on=("rdm", "area-rdm")),
-    "inference": Analysis("inference", "tests", 1, lane="long", builds_on=("rdm", "area-rdm", "model-rdm")),
-    "model-rdm": Analysis("model_rdms", "models", 1),
+    "brain": Analysis("brain", "compare", 3, lane="long", builds_on=("rdm", "area-rdm", "model-rdm")),
+    "inference": Analysis("inference", "tests", 2, lane="long", builds_on=("rdm", "area-rdm", "model-rdm")),
+    "model-rdm": Analysis("model_rdms", "models", 2),
     "rdm-partition": Analysis(
         "partition", "parts", 1, lane="long", builds_on=("rdm", "area-rdm", "model-rdm")
     ),

@@ -23,7 +23,10 @@ def compare(spec: BrainSpec) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        Dimensions area, layer, subject, sample; see `_one_area` for the variables.
+        Dimensions area, layer, subject, sample; see `_one_area` for the variables. With controls also model:
+        ``model_score``, ``model_sem``, ``model_ci_low``, ``model_ci_high``, ``model_as_good`` (1 where the
+        best layer cannot be told apart from it), ``model_itself`` (1 where it is the area's own RDM) (area,
+        model), ``model_subject_score`` (area, subject, model).
     """
     if spec.bootstrap < 2:
         raise InputError(
@@ -35,16 +38,22 @@ def compare(spec: BrainSpec) -> xr.Dataset:
         layer_answer = compute(network_rdms(spec, spec.network, spec.layers))
     pairs = recordings.matching_pairs(list(layer_answer.stimulus.values), list(area_answer.stimulus.values))
     models = layer_answer.rdm.values[:, pairs]
+    names: list[str] = []
+    if spec.controls:
+        from dashboard.analyses import compared  # which asks this module for the layers
+
+        names, simple = compared.simple(spec.recording, area_answer, spec.controls)
+        models = np.concatenate([models, simple])
     areas = list(area_answer.area.values)
     found: list[Values] = []
     for number, area in enumerate(areas):
         subjects = area_answer.rdm.sel(area=area).values
         ends = (number / len(areas), (number + 1) / len(areas))
         with part(0.7 + 0.3 * ends[0], 0.7 + 0.3 * ends[1]), collect_cautions() as given:
-            found.append(_one_area(models, subjects, spec, area))
+            found.append(_one_area(models, len(names), subjects, spec, area))
         for each in given:
             caution(each.code, f"{area}: {each.message[0].lower()}{each.message[1:]}")
-    return _labelled(spec, layer_answer, area_answer, areas, found)
+    return _labelled(spec, layer_answer, area_answer, areas, names, found)
 
 
 def network_rdms(spec: Any, network: str, layers: tuple[str, ...]) -> RdmSpec:
@@ -66,12 +75,14 @@ def network_rdms(spec: Any, network: str, layers: tuple[str, ...]) -> RdmSpec:
     )
 
 
-def _one_area(models: np.ndarray, subjects: np.ndarray, spec: BrainSpec, area: str) -> Values:
-    """Compare all layers with one area.
+def _one_area(
+    models: np.ndarray, n_controls: int, subjects: np.ndarray, spec: BrainSpec, area: str
+) -> Values:
+    """Compare all layers, and the simple models after them, with one area.
 
     Parameters
     ----------
-    models : (n_layers, n_pairs)
+    models : (n_layers + n_controls, n_pairs)
     subjects : (n_subjects, n_pairs), rows of NaN where the area lacks a subject
 
     Returns
@@ -91,26 +102,41 @@ def _one_area(models: np.ndarray, subjects: np.ndarray, spec: BrainSpec, area: s
         seed=spec.seed,
         report=lambda fraction: report(fraction, f"Bootstrap for {area}"),
     )
-    best = int(np.nanargmax(result.score)) if np.isfinite(result.score).any() else 0
+    n = len(models) - n_controls
+    score = result.score[:n]
+    best = int(np.nanargmax(score)) if np.isfinite(score).any() else 0
     subject_score = np.full((len(subjects), len(models)), np.nan)
     subject_score[present] = result.subject_scores
-    same = [j == best or not result.distinguishable(best, j) for j in range(len(models))]
+    same = np.array([j == best or not result.distinguishable(best, j) for j in range(len(models))], np.int8)
     return {
-        "score": result.score,
-        "sem": result.sem,
-        "ci_low": result.ci[:, 0],
-        "ci_high": result.ci[:, 1],
-        "p_zero": result.p_zero,
-        "indistinguishable": np.array(same, dtype=np.int8),
+        "score": score,
+        "sem": result.sem[:n],
+        "ci_low": result.ci[:n, 0],
+        "ci_high": result.ci[:n, 1],
+        "p_zero": result.p_zero[:n],
+        "indistinguishable": same[:n],
         "best": np.array(best),
-        "subject_score": subject_score,
-        "sample_score": result.scores,
+        "subject_score": subject_score[:, :n],
+        "sample_score": result.scores[:, :n],
+        "model_score": result.score[n:],
+        "model_sem": result.sem[n:],
+        "model_ci_low": result.ci[n:, 0],
+        "model_ci_high": result.ci[n:, 1],
+        "model_as_good": same[n:],
+        "model_itself": compared_with_itself(models[n:], subjects[present]),
+        "model_subject_score": subject_score[:, n:],
         "ceiling_low": np.array(result.ceiling[0]),
         "ceiling_high": np.array(result.ceiling[1]),
         "n_subjects": np.array(present.sum()),
         "n_stimuli": np.array(result.n_stimuli),
         "dof": np.array(result.dof),
     }
+
+
+def compared_with_itself(models: np.ndarray, subjects: np.ndarray) -> np.ndarray:
+    """Return 1 for models (n_models, n_pairs) that are the mean RDM of the subjects itself, int8."""
+    mean = subjects.mean(axis=0)
+    return np.array([np.allclose(model, mean, rtol=1e-12, atol=0) for model in models], dtype=np.int8)
 
 
 _DIMENSIONS = {
@@ -128,17 +154,31 @@ _DIMENSIONS = {
     "n_stimuli": ("area",),
     "dof": ("area",),
 }
+_OF_CONTROLS = {
+    **dict.fromkeys(
+        ("model_score", "model_sem", "model_ci_low", "model_ci_high", "model_as_good", "model_itself"),
+        ("area", "model"),
+    ),
+    "model_subject_score": ("area", "subject", "model"),
+}
 
 
 def _labelled(
-    spec: BrainSpec, layer_answer: xr.Dataset, area_answer: xr.Dataset, areas: list[str], found: list[Values]
+    spec: BrainSpec,
+    layer_answer: xr.Dataset,
+    area_answer: xr.Dataset,
+    areas: list[str],
+    controls: list[str],
+    found: list[Values],
 ) -> xr.Dataset:
     layers = layer_answer.layer.values
     label = rsa.MEASURES[spec.measure].label
-    variables = {name: (dims, np.stack([f[name] for f in found])) for name, dims in _DIMENSIONS.items()}
+    dimensions: dict[str, tuple[str, ...]] = {**_DIMENSIONS, **(_OF_CONTROLS if controls else {})}
+    variables = {name: (dims, np.stack([f[name] for f in found])) for name, dims in dimensions.items()}
+    coords = {"area": areas, "layer": layers, "subject": area_answer.subject.values}
     answer = xr.Dataset(
         variables,
-        coords={"area": areas, "layer": layers, "subject": area_answer.subject.values},
+        coords={**coords, "model": controls} if controls else coords,
         attrs={
             "title": f"Similarity of the layers of {layer_answer.attrs['network_title']} "
             f"to {area_answer.attrs['recording_title']}",
@@ -153,6 +193,7 @@ def _labelled(
             "resample": spec.resample,
             "bootstrap": spec.bootstrap,
             "seed": spec.seed,
+            "behaviour": area_answer.attrs["behaviour"],
             "simulated": area_answer.attrs["simulated"],
             "device": layer_answer.attrs.get("device", "cpu"),
         },

@@ -9,8 +9,9 @@ import numpy as np
 import xarray as xr
 
 from dashboard import recordings
-from dashboard.analyses.brain import network_rdms
+from dashboard.analyses.brain import compared_with_itself, network_rdms
 from dashboard.compute import compute
+from dashboard.errors import caution
 from dashboard.methods.model_rdms import MODELS
 from dashboard.specs import ModelRdmSpec
 
@@ -44,13 +45,20 @@ def layers(
 
 
 def simple(recording: str, areas: xr.Dataset, names: Iterable[str]) -> tuple[list[str], np.ndarray]:
-    """Return names and RDMs (n_models, n_pairs) of simple models of a recording's stimuli."""
+    """Return names and RDMs (n_models, n_pairs) of simple models of a recording's stimuli.
+
+    One that is the RDM of an area itself is told.
+    """
     chosen = tuple(names)
     if not chosen:
         return [], np.empty((0, areas.sizes["pair"]))
     answer = compute(ModelRdmSpec(stimuli=f"recording:{recording}", recording=recording, models=chosen))
     pairs = recordings.matching_pairs(list(answer.stimulus.values), list(areas.stimulus.values))
-    return [str(name) for name in answer.model.values], answer.rdm.values[:, pairs]
+    names, rdms = [str(name) for name in answer.model.values], answer.rdm.values[:, pairs]
+    for area, subjects in zip(areas.area.values, subjects_of(areas), strict=True):
+        for k in np.flatnonzero(compared_with_itself(rdms, subjects)):
+            caution("same-rdm", f"{names[k]} is the RDM of {area} itself, so its score there says nothing.")
+    return names, rdms
 
 
 def subjects_of(areas: xr.Dataset) -> list[np.ndarray]:

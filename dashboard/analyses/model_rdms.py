@@ -107,7 +107,10 @@ def _of_recording(recording: Recording | None, shown: Stimuli) -> dict[str, tupl
         return {}
     pairs = recordings.matching_pairs(list(recording.stimulus_names), list(shown.names))
     judged = {
-        f"behaviour:{name}": (rdms.mean(axis=0)[pairs], f"{name}, mean over {len(rdms)}")
+        f"behaviour:{name}": (
+            rdms.mean(axis=0)[pairs],
+            f"{recording.behaviour_unit}, mean over {len(rdms)} people",
+        )
         for name, rdms in recording.behaviour.items()
     }
     given = {f"model:{name}": (rdm[pairs], f"{name}, as published") for name, rdm in recording.models.items()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import xarray as xr
 
@@ -62,19 +64,24 @@ def network_rdms(spec: RdmSpec) -> xr.Dataset:
 
 
 def area_rdms(spec: AreaRdmSpec) -> xr.Dataset:
-    """Return the RDMs of each brain area, one per subject.
+    """Return the RDMs of each brain area, one per subject, and of behaviour that comes with the recording.
+
+    Behaviour stands after the areas and is compared with networks in the same way: its subjects are people
+    who judged the stimuli.
 
     Returns
     -------
     xarray.Dataset
         ``rdm`` (area, subject, pair) float64, rows of NaN where an area lacks a subject; ``mean_rdm``
-        (area, pair), the mean over subjects.
+        (area, pair), the mean over subjects; ``unit`` (area,). Attribute ``behaviour`` (JSON) names those
+        that are no brain areas.
     """
     recording = recordings.load(spec.recording)
-    areas = list(spec.areas or recording.areas)
+    known = [*recording.areas, *recording.behaviour]
+    areas = list(spec.areas or known)
     for area in areas:
-        if area not in recording.areas:
-            raise unknown(f"area of {recording.title}", area, recording.areas)
+        if area not in known:
+            raise unknown(f"area of {recording.title}", area, known)
     found: dict[str, dict[str, np.ndarray]] = {}
     for number, area in enumerate(areas):
         report(number / len(areas), f"RDMs of {area}")
@@ -85,20 +92,23 @@ def area_rdms(spec: AreaRdmSpec) -> xr.Dataset:
     for i, area in enumerate(areas):
         for name, condensed in found[area].items():
             values[i, subjects.index(name)] = condensed
-    given = all(area in recording.rdms for area in areas)
+    judged = [area for area in areas if area in recording.behaviour]
+    given = all(area in recording.rdms for area in areas if area not in judged)
     unit = recording.rdm_unit if given else rdm.METRICS[spec.metric].unit
+    units = [recording.behaviour_unit if area in judged else unit for area in areas]
     if given and spec.metric != recording.rdm_metric:
         caution(
             "metric-of-recording",
-            f"{recording.title} was published as RDMs ({unit}); "
+            f"{recording.title} was published as RDMs ({', '.join(dict.fromkeys(units))}); "
             f"the chosen metric, {spec.metric}, applies to the network only.",
         )
     stimuli = recording.stimuli
     return xr.Dataset(
         {
-            "rdm": (("area", "subject", "pair"), values, {"units": unit}),
-            "mean_rdm": (("area", "pair"), np.nanmean(values, axis=1), {"units": unit}),
+            "rdm": (("area", "subject", "pair"), values, {"units": units[0]}),
+            "mean_rdm": (("area", "pair"), np.nanmean(values, axis=1), {"units": units[0]}),
             "n_subjects": ("area", [len(found[area]) for area in areas]),
+            "unit": ("area", units),
         },
         coords={
             "area": areas,
@@ -111,6 +121,7 @@ def area_rdms(spec: AreaRdmSpec) -> xr.Dataset:
             "recording": spec.recording,
             "recording_title": recording.title,
             "metric": recording.rdm_metric if given else spec.metric,
+            "behaviour": json.dumps(judged),
             "simulated": "yes" if recording.simulated else "no",
         },
     )
@@ -118,6 +129,8 @@ def area_rdms(spec: AreaRdmSpec) -> xr.Dataset:
 
 def _subject_rdms(recording: Recording, area: str, metric: str) -> dict[str, np.ndarray]:
     """Return subject -> condensed RDM (n_pairs,) of one area."""
+    if area in recording.behaviour:
+        return {f"person {k}": row for k, row in enumerate(recording.behaviour[area], 1)}
     if area in recording.rdms:
         return dict(zip(recording.subjects[area], recording.rdms[area], strict=True))
     found = {}
@@ -181,7 +194,8 @@ def stimulus_map(spec: MapSpec) -> xr.Dataset:
             explained.append(np.nan)
             stress.append(found)
         positions.append(placed)
-    unit = (rdms.rdm if by_layer else rdms.mean_rdm).attrs["units"]
+    units = [rdms.rdm.attrs["units"]] if by_layer else rdms.unit.values.tolist()
+    unit = "; ".join(dict.fromkeys(units))
     return xr.Dataset(
         {
             "position": (("source", "stimulus", "axis"), np.stack(positions), {"units": unit}),

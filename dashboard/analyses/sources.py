@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import xarray as xr
 
@@ -57,7 +59,9 @@ def recording(spec: RecordingSpec) -> xr.Dataset:
     -------
     xarray.Dataset
         ``n_subjects``, ``n_stimuli``, ``n_units`` of one subject (0 where unknown), ``has_responses`` and
-        ``has_repeats`` (0 or 1), ``n_times`` (0 without a course over time), each (area,).
+        ``has_repeats`` (0 or 1), ``n_times`` (0 without a course over time), each (area,). Attributes
+        ``behaviour`` and ``models`` (JSON): people by name of a behaviour, and names of models that come
+        along.
     """
     found = recordings.load(spec.recording)
     responses = [found.responses.get(area, ()) for area in found.areas]
@@ -76,6 +80,8 @@ def recording(spec: RecordingSpec) -> xr.Dataset:
         coords={"area": list(found.areas)},
         attrs={
             "times_ms": list(found.times_ms),
+            "behaviour": json.dumps({name: len(rdms) for name, rdms in found.behaviour.items()}),
+            "models": json.dumps(list(found.models)),
             "title": found.title,
             "description": found.description,
             "reference": spec.recording,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,6 +44,29 @@ RESAMPLED = {
 
 
 @dataclass(frozen=True)
+class Beside:
+    """Scores of simple models that stand beside the layers.
+
+    Attributes
+    ----------
+    names : tuple of str (n_models,)
+    score, low, high : np.ndarray (n_models,)
+    as_good, itself : np.ndarray (n_models,) bool
+        Whether the best layer cannot be told apart from the model, and whether the model is the area's own
+        RDM.
+    subjects : np.ndarray (n_models, n_subjects)
+    """
+
+    names: tuple[str, ...] = ()
+    score: np.ndarray = field(default_factory=lambda: np.empty(0))
+    low: np.ndarray = field(default_factory=lambda: np.empty(0))
+    high: np.ndarray = field(default_factory=lambda: np.empty(0))
+    as_good: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=bool))
+    itself: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=bool))
+    subjects: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+
+
+@dataclass(frozen=True)
 class Profile:
     """The scores of one area, layer by layer in depth order.
 
@@ -60,6 +84,8 @@ class Profile:
         Noise ceiling, lower and upper; NaN where there is none.
     best : int or None
         Position of the best layer; None when no layer has a score.
+    models : Beside
+        Simple models beside the layers; of no names where there are none.
     """
 
     area: str
@@ -71,6 +97,7 @@ class Profile:
     subjects: np.ndarray
     ceiling: tuple[float, float]
     best: int | None
+    models: Beside = field(default_factory=Beside)
 
 
 def profile(brain_ds: xr.Dataset, area: str) -> Profile:
@@ -103,7 +130,28 @@ def profile(brain_ds: xr.Dataset, area: str) -> Profile:
         subjects.astype(np.float64),
         (float(one["ceiling_low"]), float(one["ceiling_high"])),
         _best(one, layers, score),
+        _models_beside(one),
     )
+
+
+def _models_beside(one: xr.Dataset) -> Beside:
+    if "model_score" not in one:
+        return Beside()
+    return Beside(
+        names=tuple(answers.names(one, "model")),
+        score=one["model_score"].to_numpy().astype(np.float64),
+        low=one["model_ci_low"].to_numpy().astype(np.float64),
+        high=one["model_ci_high"].to_numpy().astype(np.float64),
+        as_good=one["model_as_good"].to_numpy().astype(bool),
+        itself=one["model_itself"].to_numpy().astype(bool),
+        subjects=one["model_subject_score"].transpose("model", "subject").to_numpy().astype(np.float64),
+    )
+
+
+def model_words(name: str) -> str:
+    """Return a simple model's name without its kind: "HMAX" for "model:HMAX"."""
+    kind, _, rest = name.partition(":")
+    return rest if kind in ("model", "behaviour", "factor") and rest else name
 
 
 def _best(one: xr.Dataset, layers: list[str], score: np.ndarray) -> int | None:
@@ -114,7 +162,10 @@ def _best(one: xr.Dataset, layers: list[str], score: np.ndarray) -> int | None:
 
 
 def score_table(brain_ds: xr.Dataset) -> pd.DataFrame:
-    """Return one row per area and layer, in the order of the answer, with the columns of `COLUMNS`."""
+    """Return one row per area and layer, in the order of the answer, with the columns of `COLUMNS`.
+
+    Simple models follow the layers, as layers of no network.
+    """
     import pandas as pd
 
     areas, layers = answers.names(brain_ds, "area"), answers.names(brain_ds, "layer")
@@ -128,6 +179,26 @@ def score_table(brain_ds: xr.Dataset) -> pd.DataFrame:
         table[name] = brain_ds[name].transpose("area", "layer").to_numpy().ravel()
     for name in ("ceiling_low", "ceiling_high", "n_subjects", "n_stimuli"):
         table[name] = np.repeat(brain_ds[name].to_numpy(), len(layers))
+    found = pd.DataFrame(table, columns=list(COLUMNS))
+    return (
+        pd.concat([found, _model_rows(brain_ds, areas)], ignore_index=True) if "model" in brain_ds else found
+    )
+
+
+def _model_rows(brain_ds: xr.Dataset, areas: list[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    models = answers.names(brain_ds, "model")
+    table: dict[str, Any] = {
+        "network": "",
+        "layer": models * len(areas),
+        "area": np.repeat(areas, len(models)),
+        "measure": brain_ds.attrs.get("measure", ""),
+    }
+    for name in ("score", "sem", "ci_low", "ci_high"):
+        table[name] = brain_ds[f"model_{name}"].transpose("area", "model").to_numpy().ravel()
+    for name in ("ceiling_low", "ceiling_high", "n_subjects", "n_stimuli"):
+        table[name] = np.repeat(brain_ds[name].to_numpy(), len(models))
     return pd.DataFrame(table, columns=list(COLUMNS))
 
 
@@ -146,7 +217,7 @@ def _spread(lo: float, hi: float) -> str:
     return f"{theme.fixed(lo, places)}{joint}{theme.fixed(hi, places)}"
 
 
-def _with_interval(p: Profile, k: int) -> str:
+def _with_interval(p: Profile | Beside, k: int) -> str:
     lo, hi = float(p.low[k]), float(p.high[k])
     if not (math.isfinite(lo) and math.isfinite(hi)):
         return f"{theme.three_digits(p.score[k])}, no interval"
@@ -166,14 +237,31 @@ def verdict(brain_ds: xr.Dataset, area: str) -> str:
     if p.best is None:
         return _sentence(f"{start}no layer has a score for {area}.")
     best = p.layers[p.best]
+    beside = _compared_with_models(p, best)
     if not (p.low > 0).any():
         if not np.isfinite(p.low).any():
-            return f"{start}{best} has the highest score for {area} ({_with_interval(p, p.best)})."
-        return _no_likeness(p, start)
+            return f"{start}{best} has the highest score for {area} ({_with_interval(p, p.best)}).{beside}"
+        return f"{_no_likeness(p, start)}{beside}"
     text = f"{start}{best} comes closest to {area} ({_with_interval(p, p.best)})"
     if not p.low[p.best] > 0:
         text += ", but its interval includes zero"
-    return f"{text}; {_alike(p, p.best)}."
+    return f"{text}; {_alike(p, p.best)}.{beside}"
+
+
+def _compared_with_models(p: Profile, best: str) -> str:
+    """Say whether the best layer does better than the closest of the simple models."""
+    models = p.models
+    scores = np.where(models.itself, np.nan, models.score)
+    if not np.isfinite(scores).any() or p.best is None:
+        return ""
+    k, n = int(np.nanargmax(scores)), int((~models.itself).sum())
+    name = model_words(models.names[k])
+    gap = "cannot be told apart from" if models.as_good[k] else ""
+    gap = gap or ("falls short of" if models.score[k] < p.score[p.best] else "does better than")
+    reached = _with_interval(models, k)
+    if n == 1:
+        return f" Beside it, {name} reaches {reached} and {gap} {best}."
+    return f" Of {n} models beside it, {name} comes closest ({reached}) and {gap} {best}."
 
 
 def _no_likeness(p: Profile, start: str) -> str:
@@ -216,12 +304,16 @@ def caption(brain_ds: xr.Dataset) -> str:
     if "subject_score" in brain_ds and np.isfinite(brain_ds["subject_score"].to_numpy()).any():
         parts.append("small dots: single subjects")
     if n and resampled:
-        parts.append(
-            f"bars: 95 % intervals from {n:,} bootstrap samples over {resampled}".replace(",", " ", 1)
-        )
+        samples = f"{n:,}".replace(",", " ")
+        parts.append(f"bars: 95 % intervals from {samples} bootstrap samples over {resampled}")
     if np.isfinite(brain_ds["ceiling_low"].to_numpy()).any():
         parts.append("grey band: noise ceiling")
     parts.append("filled points cannot be told apart from the best layer, which has a ring")
+    if "model_score" in brain_ds:
+        parts.append("diamonds: RDMs of simple models of the stimuli, without a network")
+    judged = json.loads(brain_ds.attrs.get("behaviour", "[]"))
+    if judged:
+        parts.append(f"{' and '.join(judged)}: of people, no brain area")
     if answers.simulated(brain_ds):
         parts.append("hatched: simulated recording")
     return "; ".join(parts) + "."
@@ -279,7 +371,8 @@ def layer_profile(
 
 def _ends(brain_ds: xr.Dataset) -> tuple[float, float]:
     """Return the ends of the similarity axis: zero and everything drawn in any area, with room for labels."""
-    names = ("score", "ci_low", "ci_high", "subject_score", "ceiling_low", "ceiling_high")
+    names = ["score", "ci_low", "ci_high", "subject_score", "ceiling_low", "ceiling_high"]
+    names += ["model_score", "model_ci_low", "model_ci_high", "model_subject_score"]
     low, high = theme.sequential_limits(*(brain_ds[n].to_numpy() for n in names if n in brain_ds), zero=True)
     room = 0.12 * (high - low)
     return (low - room if low < 0 else low), high + room
@@ -296,7 +389,9 @@ class _Frame:
     def x(self, p: Profile) -> Any:
         import altair as alt
 
-        return alt.X("layer:O", sort=list(p.layers), scale=alt.Scale(padding=0.5), axis=_layer_axis(p.layers))
+        every = [*p.layers, *p.models.names]
+        scale = alt.Scale(padding=0.5, domain=every)
+        return alt.X("layer:O", sort=every, scale=scale, axis=_layer_axis(p.layers, p.models.names))
 
     def y(self, name: str = "score") -> Any:
         import altair as alt
@@ -320,6 +415,7 @@ def _area_chart(
         _rule_at_zero(frame),
         *_subject_dots(p, frame),
         *_scores(p, frame),
+        *_model_scores(p, frame),
         *_best_label(p, frame),
     ]
     title: dict[str, Any] = {"text": area, "color": theme.colour("brain", dark)}
@@ -328,22 +424,23 @@ def _area_chart(
     return alt.layer(*layers).properties(width=width, height=height, title=alt.TitleParams(**title))
 
 
-def _layer_axis(layers: tuple[str, ...]) -> Any:
+def _layer_axis(layers: tuple[str, ...], models: tuple[str, ...] = ()) -> Any:
     """Label every layer where there is room, else every second, third, ...; long paths keep their ends."""
     import altair as alt
 
-    longest = max(len(name) for name in layers)
-    level = len(layers) * min(longest, 24) <= 70
+    words = theme.short_names(layers) | {name: model_words(name) for name in models}
+    n, longest = len(words), max(map(len, [*layers, *(words[name] for name in models)]))
+    level = n * min(longest, 24) <= 70
     every = math.ceil(len(layers) / 50)
     return alt.Axis(
-        title="Layer, in order of depth",
-        values=list(layers[::every]),
-        labelAngle=0 if level else -45 if len(layers) <= 16 else -90,
-        labelExpr=f"{theme.js(theme.short_names(layers))}[datum.label]",
-        labelOverlap="greedy" if len(layers) > 16 else False,
+        title="Layer, in order of depth" + ("; then simple models" if models else ""),
+        values=[*layers[::every], *models],
+        labelAngle=0 if level else -45 if n <= 16 else -90,
+        labelExpr=f"{theme.js(words)}[datum.label]",
+        labelOverlap="greedy" if n > 16 else False,
         labelLimit=170,
-        labelFontSize=11 if every == 1 and len(layers) <= 30 else 10,
-        ticks=len(layers) <= 60,
+        labelFontSize=11 if every == 1 and n <= 30 else 10,
+        ticks=n <= 60,
     )
 
 
@@ -395,12 +492,48 @@ def _scores(p: Profile, frame: _Frame) -> list[Any]:
     ]
 
 
+def _model_scores(p: Profile, frame: _Frame) -> list[Any]:
+    """Draw simple models as diamonds with intervals, right of the layers."""
+    import altair as alt
+
+    models = p.models
+    if not models.names:
+        return []
+    rows = [
+        {
+            "layer": name,
+            "words": model_words(name),
+            "score": _number(models.score[k]),
+            "low": _number(models.low[k]),
+            "high": _number(models.high[k]),
+            "shown": theme.three_digits(models.score[k]),
+            "interval": theme.interval(float(models.low[k]), float(models.high[k])),
+            "state": "alike" if models.as_good[k] else "apart",
+        }
+        for k, name in enumerate(models.names)
+    ]
+    grey = frame.colour("control")
+    base = alt.Chart(alt.Data(values=rows)).encode(x=frame.x(p), y=frame.y())
+    fill = alt.condition("datum.state == 'alike'", alt.value(grey), alt.value(frame.colour("background")))
+    tooltip = [
+        alt.Tooltip("words:N", title="Model"),
+        alt.Tooltip("shown:N", title=frame.label),
+        alt.Tooltip("interval:N", title="95 % interval"),
+    ]
+    points = base.mark_point(filled=True, shape="diamond", size=80, stroke=grey, strokeWidth=1.6, opacity=1)
+    return [
+        base.mark_rule(color=grey, strokeWidth=1.8).encode(y=frame.y("low"), y2="high:Q"),
+        points.encode(fill=fill, tooltip=tooltip),
+    ]
+
+
 def _subject_dots(p: Profile, frame: _Frame) -> list[Any]:
     import altair as alt
 
+    both = [*zip(p.layers, p.subjects, strict=True), *zip(p.models.names, p.models.subjects, strict=True)]
     rows = [
         {"layer": name, "score": float(score), "subject": s + 1, "shown": theme.three_digits(score)}
-        for name, scores in zip(p.layers, p.subjects, strict=True)
+        for name, scores in both
         for s, score in enumerate(scores)
         if math.isfinite(score)
     ]

@@ -125,7 +125,7 @@ def _panels(ds: xr.Dataset, labels: Sequence[str]) -> list[Matrix]:
         role: Literal["network", "brain", "control"] = (
             "network" if network else "control" if simple else "brain"
         )
-        unit = str(ds["unit"].sel(model=name).item()) if simple else answers.unit(ds)
+        unit = str(ds["unit"].sel({dim: name}).item()) if "unit" in ds else answers.unit(ds)
         found.append(Matrix(name, square, (), (), 0.0, 1.0, unit, role))
     return found
 

@@ -53,6 +53,10 @@ def validate(recording: Recording, *, drop_nan_units: bool = False) -> Recording
         if area not in rdms and area not in responses:
             message = f"{area} of {recording.title} has neither responses nor RDMs."
             raise InputError(message)
+    both = set(recording.areas) & set(recording.behaviour)
+    if both:
+        message = f"{recording.title} has an area and behaviour of one name: {listing(sorted(both))}."
+        raise InputError(message, "Give each a name of its own.")
     return replace(
         recording,
         stimulus_names=names,

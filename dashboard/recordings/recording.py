@@ -58,7 +58,9 @@ class Recording:
     notes : Mapping of str to str
         What a reader must know about an area, in one sentence.
     behaviour : Mapping of str to np.ndarray
-        Behavioural RDMs by name: (n_subjects, n_pairs).
+        Behavioural RDMs by name: (n_subjects, n_pairs); other people than `subjects`, as a rule.
+    behaviour_unit : str
+        Unit of these to show.
     models : Mapping of str to np.ndarray
         RDMs of models that come with the recording: (n_pairs,).
     truth : Mapping of str to Mapping of str to np.ndarray
@@ -89,6 +91,7 @@ class Recording:
     units: Mapping[str, int] = _empty()
     notes: Mapping[str, str] = _empty()
     behaviour: Mapping[str, np.ndarray] = _empty()
+    behaviour_unit: str = "dissimilarity as judged"
     models: Mapping[str, np.ndarray] = _empty()
     truth: Mapping[str, Mapping[str, np.ndarray]] = _empty()
     stimuli: Stimuli | None = None

@@ -49,13 +49,6 @@ def _choose(question: BrainSpec) -> InferenceSpec | None:
             typing.get_args(Correction),
             help=" ".join(f"{name}: {entry.help}" for name, entry in CORRECTIONS.items()),
         )
-        controls = choices.simple_models(
-            f"recording:{question.recording}",
-            question.recording,
-            "controls",
-            "Controls",
-            "Simple models of the stimuli that enter the same tests.",
-        )
         permutations = choices.number(
             "permutations",
             "Shuffles of labels",
@@ -73,7 +66,7 @@ def _choose(question: BrainSpec) -> InferenceSpec | None:
         second=second,
         areas=question.areas,
         layers=question.layers,
-        controls=controls,
+        controls=question.controls,
         metric=question.metric,
         measure=question.measure,
         reducer=question.reducer,

@@ -175,6 +175,12 @@ def areas(reference: str) -> tuple[str, ...]:
     return tuple(map(str, facts.area.values)) if facts is not None else ()
 
 
+def behaviour(reference: str) -> tuple[str, ...]:
+    """Return the behaviour of a recording, which can stand in for an area, or nothing while it is read."""
+    facts = answers.peek(RecordingSpec(recording=reference))
+    return tuple(json.loads(facts.attrs["behaviour"])) if facts is not None else ()
+
+
 def pictures(reference: str) -> xr.Dataset | None:
     """Return names and thumbnails of a stimulus set, or None while they are being made."""
     return answers.peek(StimuliSpec(stimuli=reference))

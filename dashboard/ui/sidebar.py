@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -183,6 +184,8 @@ def _recording_facts() -> None:
         return
     each = zip(facts.area.values, facts.n_subjects.values, strict=True)
     areas = ", ".join(f"{plain(str(area))} ({int(n)})" for area, n in each)
+    judged = json.loads(facts.attrs["behaviour"])
+    areas += "".join(f", {plain(name)} ({n})" for name, n in judged.items())
     species = "**simulated**" if facts.attrs["simulated"] == "yes" else plain(facts.attrs["species"])
     st.caption(
         f"{_brought(recording)}{species} · {areas} · {int(facts.n_stimuli.values[0])} stimuli",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
 from dashboard import compute, errors, recordings, specs
 from dashboard.errors import InputError
+from dashboard.figures import brain as figure
 
 SIMULATED = specs.BrainSpec(
     network="bundled:tilt_cnn",
@@ -92,11 +96,11 @@ def test_crossnobis_uses_the_repeats_and_says_what_the_network_gets():
 def test_human_and_monkey_it(data_folder):
     with errors.collect_cautions() as given:
         answer = compute.compute(OBJECTS)
-    assert list(answer.area.values) == ["human IT", "monkey IT"]
-    assert answer.n_subjects.values.tolist() == [4, 1]
+    assert list(answer.area.values) == ["human IT", "monkey IT", "similarity judgements"]
+    assert answer.n_subjects.values.tolist() == [4, 1, 16]
     assert np.isnan(answer.ceiling_low.sel(area="monkey IT"))
     finite = np.isfinite(answer.subject_score).sum(("subject", "layer"))
-    assert finite.values.tolist() == [4 * 2, 1 * 2]
+    assert finite.values.tolist() == [4 * 2, 1 * 2, 16 * 2]
     assert (
         0
         < float(answer.ceiling_low.sel(area="human IT"))
@@ -106,3 +110,49 @@ def test_human_and_monkey_it(data_folder):
     assert "no-ceiling" in [c.code for c in given]
     # A trained network's late layers resemble human IT beyond chance (Khaligh-Razavi and Kriegeskorte 2014).
     assert float(answer.score.sel(area="human IT").max()) > 0.05
+
+
+@pytest.fixture
+def judged(monkeypatch):
+    """Judgements of two people (n_people, n_pairs) beside an area whose own RDM is among the models."""
+    load, n_pairs = recordings.load, 24 * 23 // 2
+    people = np.random.default_rng(0).random((2, n_pairs))
+    compute.store.default().clear()
+    own = compute.compute(specs.AreaRdmSpec(recording=SIMULATED.recording)).mean_rdm.values[0]
+    compute.store.default().clear()
+    brought = {"behaviour": {"judgements": people}, "models": {"other": people[0] ** 2, "own": own}}
+    monkeypatch.setattr(recordings, "load", lambda ref: dataclasses.replace(load(ref), **brought))
+    yield people
+    compute.store.default().clear()
+
+
+def test_behaviour_stands_beside_areas_and_models_beside_layers(judged):
+    asked = SIMULATED.replace(controls=("model:other", "model:own", "behaviour:judgements"), layers=("pool",))
+    with errors.collect_cautions() as given:
+        answer = compute.compute(asked)
+    assert list(answer.area.values) == ["simulated V1", "judgements"]
+    assert json.loads(answer.attrs["behaviour"]) == ["judgements"]
+    assert answer.n_subjects.values.tolist() == [3, 2]
+    areas = compute.compute(specs.AreaRdmSpec(recording=SIMULATED.recording))
+    np.testing.assert_array_equal(areas.rdm.sel(area="judgements").values[3:], judged)
+    assert areas.unit.values.tolist() == ["1 − Pearson r", "dissimilarity as judged"]
+    each = [spearmanr(judged[0], person)[0] for person in judged]  # squares have the same ranks
+    np.testing.assert_allclose(answer.model_score.sel(area="judgements", model="model:other"), np.mean(each))
+    alone = compute.compute(asked.replace(controls=()))
+    for name in ("score", "sem", "ci_low", "sample_score"):
+        np.testing.assert_allclose(answer[name], alone[name], atol=1e-12)
+    itself = {(str(a), str(m)) for a, m in np.argwhere(answer.model_itself.values == 1)}
+    assert itself == {("0", "1"), ("1", "2")}
+    assert [c.code for c in given].count("same-rdm") == 2
+
+
+def test_the_figure_says_how_models_do_beside_layers(judged):
+    asked = SIMULATED.replace(controls=("model:other", "model:own"), layers=("pool",))
+    answer = compute.compute(asked)
+    said = figure.verdict(answer, "simulated V1")
+    assert "Beside it, other reaches" in said  # its own RDM is not named as a rival
+    drawn = json.dumps(figure.layer_profile(answer, "simulated V1").to_dict())
+    assert "diamond" in drawn
+    assert "; then simple models" in drawn
+    assert "judgements: of people, no brain area" in figure.caption(answer)
+    assert figure.score_table(answer).layer.tolist() == ["pool"] * 2 + ["model:other", "model:own"] * 2

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dashboard.report.freshness import recorded
 from dashboard.report.model import Panel
+from dashboard.specs import AreaRdmSpec, RdmSpec
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -20,8 +21,26 @@ View = Mapping[str, str]
 Draw = Callable[["xr.Dataset", View], Any]
 
 
-def redrawn(panel: Panel, found: Sequence[xr.Dataset]) -> Panel:
+def companion(panel: Panel) -> AreaRdmSpec | None:
+    """Return the question about brain areas whose matrices stand beside those of the layers, if any do."""
+    spec, of_recording = panel.spec, "recording:"
+    if not isinstance(spec, RdmSpec) or panel.beside or not spec.stimuli.startswith(of_recording):
+        return None
+    if dict(panel.view).get("beside", "recording") != "recording":
+        return None
+    return AreaRdmSpec(recording=spec.stimuli.removeprefix(of_recording), metric=spec.metric)
+
+
+def redrawn(panel: Panel, found: Sequence[xr.Dataset], areas: xr.Dataset | None = None) -> Panel:
     """Return the panel with the figure, record and words of these answers, one for each of its specs.
+
+    Parameters
+    ----------
+    panel : Panel
+    found : sequence of xr.Dataset
+        The answer to each of its questions.
+    areas : xr.Dataset, optional
+        The answer to its `companion`.
 
     Raises
     ------
@@ -34,6 +53,8 @@ def redrawn(panel: Panel, found: Sequence[xr.Dataset]) -> Panel:
     draw = NAMED.get((panel.spec.kind, panel.name), _main)
     if len(found) > 1:
         chart = beside.beside(found, [draw(answer, view) for answer in found])
+    elif areas is not None and shows_matrices(panel):
+        chart = export.specification(found[0], _rdms(found[0], view, areas))
     else:
         chart = export.specification(found[0], draw(found[0], view))
     records = [recorded(json.loads(a.attrs["record"]), s) for a, s in zip(found, panel.specs, strict=True)]

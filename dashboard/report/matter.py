@@ -13,6 +13,7 @@ from dashboard.errors import HomologError, InputError
 from dashboard.figures import answers as read
 from dashboard.figures import export
 from dashboard.figures.export import Drawing, Look
+from dashboard.report import drawing
 from dashboard.report.model import Panel, Report, Section, Text
 from dashboard.specs import Spec
 
@@ -81,10 +82,9 @@ class Matter:
         found = [self.answers[spec] for spec in panel.specs if spec in self.answers]
         if len(found) < len(panel.specs):
             return {}
-        from dashboard.report.drawing import redrawn
-
+        areas = drawing.companion(panel)
         try:
-            return redrawn(panel, found).chart
+            return drawing.redrawn(panel, found, self.answers.get(areas) if areas else None).chart
         except InputError:  # a kind without a figure still has its words, table and record
             return {}
 
@@ -167,15 +167,8 @@ def beside(report: Report) -> list[Spec]:
                 found.append(specs.RecordingSpec(recording=reference))
             if source == "stimuli":
                 found.append(specs.StimuliSpec(stimuli=reference))
-        found += [area for area in [areas_beside(spec)] if area is not None]
+    found += [areas for panel in report.panels if (areas := drawing.companion(panel)) is not None]
     return list(dict.fromkeys(found))
-
-
-def areas_beside(spec: Spec) -> specs.AreaRdmSpec | None:
-    """Return the question about areas that stands beside the matrices of layers on their page, if any."""
-    if not isinstance(spec, specs.RdmSpec) or not spec.stimuli.startswith("recording:"):
-        return None
-    return specs.AreaRdmSpec(recording=spec.stimuli.removeprefix("recording:"), metric=spec.metric)
 
 
 def sources(spec: Spec) -> Iterator[tuple[str, str]]:

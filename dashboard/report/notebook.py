@@ -40,7 +40,8 @@ def show(answers, name, view):
     panel = Panel("0" * 12, "", "", specs.from_dict(json.loads(answers[0].attrs["record"])["spec"]), name,
                   view=tuple(view.items()), beside=tuple(
                       specs.from_dict(json.loads(a.attrs["record"])["spec"]) for a in answers[1:]))
-    figure = drawing.redrawn(panel, answers).chart
+    areas = drawing.companion(panel)  # brain areas beside the layers
+    figure = drawing.redrawn(panel, answers, compute.compute(areas) if areas else None).chart
     display(SVG(export.draw(figure).svg()))
     for answer in answers:
         for caution in compute.cautions(answer):

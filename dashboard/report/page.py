@@ -14,7 +14,7 @@ from typing import Any
 from dashboard import settings
 from dashboard.figures import matrix_bytes, raster, theme
 from dashboard.report import drawing, markup, methods
-from dashboard.report.matter import Answers, Matter, Options, Tell, areas_beside, check, record_text, sides
+from dashboard.report.matter import Answers, Matter, Options, Tell, check, record_text, sides
 from dashboard.report.model import Item, Panel, Report, Section, Text
 from dashboard.specs import StimuliSpec
 from dashboard.store import write_whole
@@ -139,11 +139,8 @@ def interactive(panel: Panel, matter: Matter) -> bytes | None:
     found = [matter.answers[spec] for spec in panel.specs if spec in matter.answers]
     if len(found) < len(panel.specs) or not drawing.shows_matrices(panel):
         return None
-    companion = None if panel.beside else areas_beside(panel.spec)
-    if companion is not None and dict(panel.view).get("beside", "recording") == "recording":
-        shown = drawing.matrices(panel, found, matter.answers.get(companion))
-    else:
-        shown = drawing.matrices(panel, found)
+    areas = drawing.companion(panel)
+    shown = drawing.matrices(panel, found, matter.answers.get(areas) if areas else None)
     sprite = None
     names: tuple[str, ...] = ()
     pictures = matter.answers.get(StimuliSpec(stimuli=getattr(panel.spec, "stimuli", "") or "none"))

@@ -87,7 +87,12 @@ def _matrix(item: Panel) -> str:
         found = [compute.stored(spec) for spec in item.specs]
         if any(answer is None for answer in found):
             return ""
-        shown = drawing.matrices(item, [answer for answer in found if answer is not None])
+        areas = drawing.companion(item)
+        shown = drawing.matrices(
+            item,
+            [answer for answer in found if answer is not None],
+            compute.stored(areas) if areas else None,
+        )
         if not shown:
             return ""
         pictures = _pictures(str(getattr(item.spec, "stimuli", "")))

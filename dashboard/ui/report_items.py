@@ -86,13 +86,15 @@ def _digest(values: Any) -> str:
 
 def _arrived(item: Panel) -> Panel:
     """Return the panel with its figure once all its answers are there; draw the waiting until then."""
+    areas = drawing.companion(item)
+    asked = (*item.specs, *([areas] if areas else []))
     try:
-        for spec in item.specs:
+        for spec in asked:
             transport.allow(spec)
     except HomologError as error:
         answers.problem(error)
         return item
-    found = [answers.ask(spec) for spec in item.specs]
+    found = [answers.ask(spec) for spec in asked]
     if any(answer is None for answer in found):
         return item
     if not drawing.is_exact(item):
@@ -100,7 +102,8 @@ def _arrived(item: Panel) -> Panel:
             "Drawn as the main figure of its kind; pin the other one on its page.", icon=":material/info:"
         )
     try:
-        made = drawing.redrawn(item, [answer for answer in found if answer is not None])
+        known = [answer for answer in found if answer is not None]
+        made = drawing.redrawn(item, known[: len(item.specs)], known[-1] if areas else None)
     except HomologError as error:
         answers.problem(error)
         return item

@@ -7,6 +7,8 @@ import dataclasses
 import hashlib
 import io
 import json
+import subprocess
+import sys
 
 import pytest
 from PIL import Image
@@ -19,7 +21,7 @@ from dashboard.report.freshness import freshness, recorded
 from dashboard.report.guided import GUIDES
 from dashboard.report.model import Panel, Report, Section, Text
 from dashboard.report.session import FORMAT, Session, new_id
-from dashboard.specs import AttributionSpec, BrainSpec, MapSpec, RdmSpec, TrustSpec
+from dashboard.specs import AreaRdmSpec, AttributionSpec, BrainSpec, MapSpec, RdmSpec, TrustSpec
 
 BRAIN = BrainSpec(network="bundled:tilt_cnn", recording="simulated-v1")
 RDM = RdmSpec(network="bundled:tilt_cnn", stimuli="gratings?phases=1", layers=("pool", "fc"))
@@ -276,6 +278,36 @@ def test_two_answers_stand_side_by_side_on_one_scale(matrices):
     assert len(made.beside_records) == 1
     assert made.beside_records[0]["inputs"]["network"] != made.record["inputs"]["network"]
     assert transport.picture(made.chart)
+
+
+def test_brain_areas_stay_beside_the_layers_when_a_figure_is_drawn_anew(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOMOLOG_HOME", str(tmp_path))
+    one = panel(RDM.replace(stimuli="recording:simulated-v1?subjects=2&cells=12", layers=("fc",)), "rdm")
+    areas = drawing.companion(one)
+    assert areas == AreaRdmSpec(recording="simulated-v1?subjects=2&cells=12", metric=RDM.metric)
+    found = [compute.compute(one.spec)]
+    titles = [m.title for m in drawing.matrices(one, found, compute.compute(areas))]
+    assert titles[0] == "fc"
+    assert len(titles) > 1
+    drawn = json.dumps(drawing.redrawn(one, found, compute.compute(areas)).chart)
+    assert all(title in drawn for title in titles)
+    for other in (
+        dataclasses.replace(one, view=(("beside", "nothing"),)),
+        dataclasses.replace(one, beside=(RDM,)),
+        panel(RDM, "rdm"),
+        panel(),
+    ):
+        assert drawing.companion(other) is None
+
+
+def test_reports_are_imported_without_torch_and_streamlit():
+    program = (
+        "import sys, pkgutil, importlib, dashboard.report as r;"
+        "[importlib.import_module(m.name) for m in pkgutil.iter_modules(r.__path__, 'dashboard.report.')];"
+        "print(sorted({'torch', 'streamlit', 'shap', 'captum'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_charts_side_by_side_share_the_ends_of_their_scales():

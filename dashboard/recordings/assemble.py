@@ -20,6 +20,9 @@ FEWEST = 3
 """Stimuli that a comparison of RDMs needs at the least."""
 
 FEW = 10
+NOT_AVAILABLE = "n/a"
+"""What stands in BIDS tables where nothing is known."""
+
 SYMMETRY = 1e-8
 """Relative difference between the two halves of an RDM that is taken for rounding."""
 
@@ -131,7 +134,7 @@ def _labels(source: Source, name: str, recipe: Recipe) -> list[str]:
 
 
 def _options(recipe: Recipe) -> dict[str, object]:
-    return {"start": recipe.start, "stop": recipe.stop, "decimal": recipe.decimal}
+    return {"start": recipe.start, "stop": recipe.stop, "decimal": recipe.decimal, "grid": recipe.grid}
 
 
 def _check_axes(values: np.ndarray, name: str, recipe: Recipe) -> None:
@@ -280,7 +283,7 @@ def _row_names(source: Source, recipe: Recipe, rows: int, units: int, name: str)
             "of the pictures would not be noticed.",
         )
         return [f"stimulus {i:0{len(str(rows))}d}" for i in range(1, rows + 1)]
-    found = _labels(source, recipe.names, recipe)
+    found = _labels(source, source.partner(recipe.names, name), recipe)
     if len(found) != rows:
         message = f'"{shown(recipe.names)}" holds {len(found)} names for {rows} stimuli of "{shown(name)}".'
         remedy = "Choose other names or another axis of stimuli."
@@ -313,7 +316,7 @@ def _per(source: Source, label: str, recipe: Recipe, n: int, what: str, name: st
     """Return one text per unit from an array, or None when there is none."""
     if not label:
         return None
-    found = _labels(source, label, recipe)
+    found = _labels(source, source.partner(label, name), recipe)
     if len(found) != n:
         message = f'"{shown(label)}" names {len(found)} {what}s for {n} units of "{shown(name)}".'
         raise InputError(message, f"Choose the array with the {what} of each unit.")
@@ -333,7 +336,7 @@ def _by_subject(
 ) -> list[tuple[str, np.ndarray, list[str]]]:
     """Split (subject, repeat, row, unit, time) by the subject axis, else by subject of row or unit."""
     n = cube.shape[0]
-    labels = _labels(source, recipe.subject, recipe) if recipe.subject else None
+    labels = _labels(source, source.partner(recipe.subject, name), recipe) if recipe.subject else None
     if n > 1 or "subject" in recipe.axes:
         if labels is not None and (len(labels) != n or len(set(labels)) != n):
             message = f'"{shown(recipe.subject)}" holds {len(set(labels))} names for {n} subjects.'
@@ -369,17 +372,31 @@ def _gathered(values: np.ndarray, rows: Sequence[str], recipe: Recipe) -> tuple[
     -------
     values (n_repeats, n_stimuli, n_units, n_times) and the unique names.
     """
+    named = _named_rows(rows, recipe)
     places: dict[str, list[int]] = {}
-    for i, name in enumerate(rows):
-        places.setdefault(name, []).append(i)
+    for i in named:
+        places.setdefault(rows[i], []).append(i)
     counts = {name: len(found) for name, found in places.items()}
     if max(counts.values()) == 1:
-        return values, tuple(places)
+        return values[:, named], tuple(places)
     if recipe.repeats == "refuse":
         twice = [name for name, count in counts.items() if count > 1]
         message = f"{len(twice)} names come several times, such as {listing(map(shown, twice))}."
         raise InputError(message, "Say that rows of one name are repeats, or average them.")
     return _joined_rows(values, places, recipe), tuple(places)
+
+
+def _named_rows(rows: Sequence[str], recipe: Recipe) -> list[int]:
+    """Return the rows that name a stimulus; BIDS tables call the others "n/a", and they are told."""
+    kept = [i for i, name in enumerate(rows) if name != NOT_AVAILABLE]
+    if len(kept) == len(rows):
+        return kept
+    told = f'{len(rows) - len(kept)} of {len(rows)} rows of "{shown(recipe.names)}" are {NOT_AVAILABLE}'
+    if recipe.missing != "drop-stimuli" or not kept:
+        message = f"{told}, which names no stimulus."
+        raise InputError(message, "Name them, or choose to leave out stimuli with missing values.")
+    caution("rows-without-name", f"{told} and are left out.")
+    return kept
 
 
 def _joined_rows(values: np.ndarray, places: Mapping[str, list[int]], recipe: Recipe) -> np.ndarray:
@@ -425,9 +442,10 @@ def _long(source: Source, recipe: Recipe) -> list[Block]:
             raise InputError(message, "Choose a column of the same table.")
     _refuse_zeros(found["stimulus"], recipe)
     subjects, areas = found.get("subject", [ONE_SUBJECT] * n), found.get("area", [recipe.area_name] * n)
+    named = _named_rows(found["stimulus"], recipe)
     blocks = []
-    for area, subject in dict.fromkeys(zip(areas, subjects, strict=True)):
-        rows = [i for i in range(n) if areas[i] == area and subjects[i] == subject]
+    for area, subject in dict.fromkeys((areas[i], subjects[i]) for i in named):
+        rows = [i for i in named if areas[i] == area and subjects[i] == subject]
         picked = {key: [labels[i] for i in rows] for key, labels in found.items()}
         blocks.append(_pivoted(values[rows], picked, area, subject, recipe))
     return blocks

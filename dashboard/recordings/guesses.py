@@ -6,11 +6,14 @@ import math
 import re
 from collections.abc import Iterable
 
+from dashboard.recordings.readers import volumes
 from dashboard.recordings.readers.source import Array, Source
 from dashboard.recordings.readers.tables import ALL_NUMBERS
 from dashboard.recordings.recipe import Axis, Recipe
 
-_STIMULI = re.compile(r"stim|image|picture|pict|item|condition|cond|object|name|file|label|concept|id$", re.I)
+_STIMULI = re.compile(
+    r"stim|image|picture|pict|item|condition|cond|object|name|file|label|concept|trial_type|id$", re.I
+)
 _UNITS = re.compile(r"unit|neuron|neuroid|voxel|channel|cell|roi$|electrode|sensor|presentation id", re.I)
 _AXES: tuple[tuple[Axis, re.Pattern[str]], ...] = (
     ("repeat", re.compile(r"rep|run$|session", re.I)),
@@ -21,6 +24,7 @@ _AXES: tuple[tuple[Axis, re.Pattern[str]], ...] = (
 )
 _AREAS = re.compile(r"area|region|roi|location|brain", re.I)
 _SUBJECTS = re.compile(r"subj|participant|monkey|animal|mouse|sub$", re.I)
+_TRIAL = re.compile(r"^onset$|^duration$|response_time|^run$", re.I)
 _REPEATS = re.compile(r"^rep|repeat|repetition|^trial$", re.I)
 _VALUES = re.compile(r"resp|value|rate|activ|beta|spike|fr$|signal|dff|measure", re.I)
 _RDMS = re.compile(r"rdm|rsm|dissim|distance", re.I)
@@ -33,7 +37,7 @@ _BESIDE = re.compile(r"xyz|pos|coord|std|sem|pval|index|time|start|stop|electrod
 def guess(source: Source) -> Recipe:
     """Return a recipe that fits the arrays as far as their names and shapes tell."""
     decimal = "," if source.facts.get("decimal") == "," else "."
-    recipe = _long(source) or _rdms(source) or _responses(source)
+    recipe = _images(source) or _long(source) or _rdms(source) or _responses(source)
     return _replaced(recipe, decimal=decimal)
 
 
@@ -75,13 +79,53 @@ def _names(source: Source, lengths: Iterable[int]) -> Array | None:
     return found[0]
 
 
+def _images(source: Source) -> Recipe | None:
+    """Guess from brain images: their volumes are stimuli or trials, and a table beside them names these."""
+    mains = [a for a in source.arrays if a.dims == ("volume", "voxel")]
+    if not mains:
+        return None
+    others = tuple(f" of {a.name}" for a in mains[1:])
+    columns = [
+        a for a in _columns(source) if a.name != volumes.AREA and not a.name.endswith(others or ("\0",))
+    ]
+    subject = _first(columns, _SUBJECTS) if len(mains) == 1 else ""
+    told = [a for a in columns if a.kind == "text" and a.name not in (volumes.RUN, subject)]
+    told.sort(key=lambda a: (a.name == volumes.FILE, not _STIMULI.search(a.name), a.name == "trial_type"))
+    names = told[0].name if told else ""
+    return Recipe(
+        values=tuple(a.name for a in mains),
+        axes=("stimulus", "unit"),
+        each="subject" if len(mains) > 1 else "area",
+        names=names,
+        area=volumes.AREA if volumes.AREA in {a.name for a in source.arrays} else "",
+        subject=subject,
+        columns=tuple(
+            a.name
+            for a in columns
+            if a.name not in (names, subject, volumes.RUN, volumes.FILE)
+            and not _TRIAL.search(a.name)
+            and _of_the_stimulus(source, a.name, names)
+        )[:20],
+    )
+
+
+def _of_the_stimulus(source: Source, column: str, names: str) -> bool:
+    """Tell whether a column says the same of every row with one name."""
+    if not names:
+        return True
+    rows = zip(source.read(names, {"text": True}), source.read(column, {"text": True}), strict=True)
+    said: dict[str, str] = {}
+    return all(said.setdefault(name, value) == value for name, value in rows)
+
+
 def _long(source: Source) -> Recipe | None:
     """Guess a long table: columns for stimulus, unit and value and no wide block of numbers."""
     columns = _columns(source)
     if not source.format.startswith(("CSV", "Parquet")):
         return None
     texts = [a for a in columns if a.kind == "text"]
-    unit, names = _first(columns, _UNITS), _first(texts or columns, _STIMULI)
+    stimuli = [a for a in texts or columns if not _SUBJECTS.search(a.name)]
+    unit, names = _first(columns, _UNITS), _first(stimuli, _STIMULI)
     numbers = [a for a in columns if a.kind == "number" and a.name not in (unit, names)]
     value = _first(numbers, _VALUES)
     if not (unit and names and value) or unit == names or len(numbers) > 4:

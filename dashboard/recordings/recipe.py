@@ -20,6 +20,7 @@ Constant = Literal["keep", "drop"]
 Similarity = Literal["no", "one-minus"]
 Course = Literal["average", "keep"]
 TimeUnit = Literal["ms", "s"]
+Grid = Literal["refuse", "nearest"]
 Decimal = Literal[".", ","]
 
 VERSION = 1
@@ -50,6 +51,10 @@ CHOICES: dict[str, dict[str, str]] = {
     "similarity": {
         "no": "these are dissimilarities",
         "one-minus": "these are similarities: take 1 minus them",
+    },
+    "grid": {
+        "refuse": "refuse labels on another grid",
+        "nearest": "move labels to the nearest voxels",
     },
     "course": {
         "average": "average over the window",
@@ -99,6 +104,8 @@ class Recipe:
     repeats, missing, constant, similarity
         What is done with stimuli that come twice, missing values, constant units, and RDMs with ones on the
         diagonal; see `CHOICES`.
+    grid : "refuse" or "nearest"
+        What is done with the labels of a brain image that do not lie on the grid of the responses.
     decimal : "." or ","
         Decimal sign in a CSV file.
     metric : str
@@ -128,6 +135,7 @@ class Recipe:
     missing: Missing = "refuse"
     constant: Constant = "keep"
     similarity: Similarity = "no"
+    grid: Grid = "refuse"
     decimal: Decimal = "."
     metric: str = ""
     title: str = ""

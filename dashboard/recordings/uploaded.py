@@ -23,7 +23,7 @@ from dashboard.recordings.recording import Recording
 from dashboard.reference import Reference
 from dashboard.stimuli.sets import Stimuli, digest_of
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same files and recipe give other values; part of the digest."""
 
 _ARRAYS, _FACTS = f"read-{VERSION}.npz", f"read-{VERSION}.json"

@@ -68,7 +68,7 @@ def recording(path: Path, name: str) -> None:
     from dashboard.recordings import uploaded
     from dashboard.recordings.readers import look
 
-    files = [[str(path), name]]
+    files = [[str(path), name], *_companions(path.parent, name)]
     found = look(files)
     json.dumps(found, allow_nan=False)
     facts = uploaded.convert(files, found["recipe"], str(path.parent))
@@ -76,6 +76,16 @@ def recording(path: Path, name: str) -> None:
         for key in arrays.files:
             if not np.isfinite(arrays[key]).all() and "missing" not in found["recipe"]:
                 raise ValueError(f"{key} of {facts['names']} is not finite")
+
+
+def _companions(folder: Path, name: str) -> list[list[str]]:
+    """Write the good files that a brain image, its labels or their names are read together with."""
+    wanted = {"betas.nii": ["rois.nii"], "betas.nii.gz": ["rois.nii"], "rois.nii": ["betas.nii"]}
+    given = wanted.get(name, ["betas.nii", "rois.nii"] if name == "areas.json" else [])
+    images = _images() if given else {}
+    for other in given:
+        (folder / f"good {other}").write_bytes(images[other])
+    return [[str(folder / f"good {other}"), other] for other in given]
 
 
 def network(path: Path, name: str) -> None:
@@ -166,7 +176,20 @@ def _recordings(folder: Path) -> dict[str, bytes]:
         "a.h5": _hdf5(folder, _plain),
         "a.csv": table.to_csv(index=False).encode(),
         "a.parquet": (folder / "a.parquet").read_bytes(),
+        **_images(),
+        "areas.json": b'{"1": "V1", "2": "IT"}',
     }
+
+
+def _images() -> dict[str, bytes]:
+    import gzip
+
+    import nibabel
+
+    values = np.random.default_rng(0).normal(size=(4, 3, 2, 6)).astype(np.float32)
+    labels = (np.arange(24) % 3).reshape(4, 3, 2).astype(np.int16)
+    betas, rois = (nibabel.Nifti1Image(v, np.diag([2.0, 2, 2, 1])).to_bytes() for v in (values, labels))
+    return {"betas.nii": betas, "betas.nii.gz": gzip.compress(betas, mtime=0), "rois.nii": rois}
 
 
 def _plain(file: Any) -> None:

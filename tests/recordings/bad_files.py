@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import pickle
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
+import nibabel
 import numpy as np
 from scipy.io import savemat
 
@@ -82,6 +84,22 @@ def hdf5(make: Callable[[h5py.File], None], folder: Path) -> bytes:
     return data
 
 
+def nii(whole: bool = False, **changed: object) -> bytes:
+    """A NIfTI image of 4 × 3 × 2 voxels and 6 volumes (of labels: 1), with fields of its header changed."""
+    values = (
+        (np.arange(24) % 3).reshape(4, 3, 2, 1) if whole else np.sin(np.arange(144.0)).reshape(4, 3, 2, 6)
+    )
+    image = nibabel.Nifti1Image(values.astype(np.float32), np.eye(4))
+    data = bytearray(image.to_bytes())
+    header = np.frombuffer(data, nibabel.Nifti1Header.template_dtype, 1)
+    for field, value in changed.items():
+        width = header[field].shape[1:]
+        header[field][0] = (
+            np.resize(value, width) if np.ndim(value) == 0 else [*value, *[1] * (8 - len(value))]
+        )
+    return bytes(data)
+
+
 def csv(text: str, encoding: str = "utf-8") -> bytes:
     return text.encode(encoding)
 
@@ -146,8 +164,17 @@ def damaged_files() -> list[Bad]:
         Bad("cut.nc", b"CDF\x01" + bytes(10), "damaged"),
         Bad("cut.parquet", b"PAR1" + bytes(40), "damaged"),
         Bad("cdf5.nc", b"CDF\x05" + bytes(40), "64-bit data kind"),
-        Bad("a.nii", b"\x5c\x01\x00\x00" + bytes(400), "is a brain image"),
-        Bad("a.nii.gz", b"\x1f\x8b" + bytes(40), "compressed file or an archive"),
+        Bad("a.nii", b"\x5c\x01\x00\x00" + bytes(400), "of the ANALYZE kind, or one half of a pair"),
+        Bad("cut.nii", nii()[:300], "damaged"),
+        Bad("cut-data.nii", nii()[:-8], "damaged"),
+        Bad("cut.nii.gz", gzip.compress(nii())[:-20], "damaged"),
+        Bad("odd-type.nii", nii(datatype=77), "damaged"),
+        Bad("a.nii.gz", b"\x1f\x8b" + bytes(40), "not complete or is damaged"),
+        Bad("a.csv.gz", gzip.compress(b"name,a\n"), "compressed file or an archive"),
+        Bad("labels.nii", nii(whole=True), "holds labels"),
+        Bad("names.json", b'{"1": "V1"}', "read only as names of labels"),
+        Bad("nested.json", b"[" * 100_000, "does not name the labels"),
+        Bad("script.json", b'{"__reduce__": ["os.mkdir", "x"]}', "does not name the labels"),
         Bad("a.tar", bytes(257) + b"ustar" + bytes(300), "can run code"),
         Bad("pointer.mat", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "pointer"),
         Bad("annex.h5", b"/annex/objects/SHA256E-s9--0.h5\n", "pointer"),
@@ -209,6 +236,11 @@ def bombs(folder: Path) -> list[Bad]:
         Bad("twice.npz", zipped(("r.npy", npy(VALUES)), ("r.npy", npy(VALUES))), "holds an array twice"),
         Bad("above.npz", zipped(("../r.npy", npy(VALUES))), "which is no array"),
         Bad("root.npz", zipped(("/r.npy", npy(VALUES))), "which is no array"),
+        Bad("claims.nii", nii(dim=(4, 2000, 2000, 2000, 9)), "would need 274,658 MB"),
+        Bad("overflow.nii", nii(dim=(7, *[32767] * 7)), "has the shape"),
+        Bad("negative.nii", nii(dim=(4, 2, 2, -2, 6)), "has the shape"),
+        Bad("bomb.nii.gz", gzip.compress(nii() + bytes(80 * 2**20)), "unpacks to more than its header"),
+        Bad("nan-place.nii", nii(srow_x=np.nan), "no usable place in space"),
         Bad("bomb.mat", compressed(claims + bytes(4 * 2**20)), "would need 600 MB"),
         Bad("bursting.mat", compressed(bursts + bytes(30 * 2**20)), "is damaged"),
         Bad("zeros.mat", compressed(bytes(4 * 2**20)), "is damaged"),

@@ -8,8 +8,9 @@ from __future__ import annotations
 import importlib
 import logging
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ import numpy as np
 
 from dashboard.errors import HomologError
 from dashboard.networks.formats import looks_like
+from dashboard.recordings.readers import volumes
+from dashboard.recordings.readers.nifti import ImageSource, packed_kind
 from dashboard.recordings.readers.source import Array, Refused, Source, damaged, shown
 
 __all__ = ["FORMATS", "REFUSALS", "Array", "Format", "Refused", "Source", "look", "open_all", "recognise"]
@@ -64,6 +67,14 @@ FORMATS: dict[str, Format] = {
     "csv": Format(
         "CSV, TSV", "wide or long tables with a header", ("csv", "tsv", "txt"), "tables", "open_csv"
     ),
+    "nifti": Format(
+        "NIfTI",
+        "a volume per stimulus, with a mask or label image and a table beside it",
+        ("nii", "nii.gz"),
+        "nifti",
+        "open_nifti",
+    ),
+    "labels": Format("Names of labels", "of a label image", ("json",), "nifti", "open_labels"),
     "parquet": Format("Parquet", "wide or long tables", ("parquet", "pq"), "tables", "open_parquet"),
 }
 """Every format that is read; another one is a function ``(path, name) -> Source`` and an entry."""
@@ -84,10 +95,6 @@ REFUSALS: dict[str, tuple[str, str]] = {
     "packed": ("is a compressed file or an archive", "Unpack it, and use the file inside."),
     "zip": ("is a zip without NumPy arrays", "Unpack it, and use the files inside."),
     "picture": ("is a picture, not a recording", "Add pictures as stimuli."),
-    "nifti": (
-        "is a brain image, which is not read",
-        "Save the responses of its voxels per stimulus as .npz, for instance with nilearn's NiftiMasker.",
-    ),
     "netcdf5": ("is a netCDF file of the 64-bit data kind", "Save it as netCDF 4, as xarray does."),
     "empty": ("is empty (0 bytes)", "Copy or download it again."),
     "web page": ("is a web page, not a recording", "Download the file itself, not the page about it."),
@@ -97,7 +104,7 @@ REFUSALS: dict[str, tuple[str, str]] = {
     ),
     "unknown": (
         "is not a recording that is read",
-        "Save it as .npz, .mat, .h5, .nc, .nwb, .csv or .parquet.",
+        "Save it as .npz, .mat, .h5, .nc, .nwb, .csv, .parquet or .nii.gz.",
     ),
 }
 """Every kind of file that is not opened: why, and what to do."""
@@ -129,6 +136,8 @@ def recognise(path: Path, name: str) -> str:
         raise refuse(kind, name)
     if head.startswith(b"PK\x03\x04"):
         return _zip_kind(path, name)
+    if head.startswith(b"\x1f\x8b") and packed_kind(path, name):
+        return "nifti"
     if head.startswith(b"\x89HDF\r\n\x1a\n") or head[:10] == b"MATLAB 7.3":
         return "mat73" if head[:10] == b"MATLAB 7.3" else _hdf5_kind(path, name)
     if head[4:9] == b"\0\0\0\0{":
@@ -143,7 +152,9 @@ def _kind_by_name(head: bytes, ending: str, name: str) -> str:
         raise refuse(found if found in REFUSALS else "unknown", name)
     if ending in FORMATS["csv"].endings:
         return "csv"
-    if ending in ("npz", "npy", "mat", "h5", "hdf5", "nc", "nwb", "parquet", "pq"):
+    if ending == "json":
+        return "labels"
+    if ending in ("nii", "npz", "npy", "mat", "h5", "hdf5", "nc", "nwb", "parquet", "pq"):
         raise damaged(shown(name))
     raise refuse("unknown", name)
 
@@ -161,6 +172,8 @@ _MARKS = {
     b"\xd0\xcf\x11\xe0": "workbook",
     b"\x5c\x01\x00\x00": "nifti",
     b"\x00\x00\x01\x5c": "nifti",
+    b"\x1c\x02\x00\x00": "nifti",
+    b"\x00\x00\x02\x1c": "nifti",
 }
 
 
@@ -220,6 +233,12 @@ def open_all(files: Sequence[tuple[Path, str]]) -> Source:
         When one of them is refused or damaged.
     """
     opened = [(name, _open(path, name)) for path, name in files]
+    if any(isinstance(source, ImageSource) for _, source in opened):
+        return _guarded(opened[0][0], lambda: volumes.joined(opened))
+    for name, source in opened:
+        if source.format == FORMATS["labels"].title:
+            problem = f'"{shown(name)}" is JSON, which is read only as names of labels beside a brain image.'
+            raise Refused(problem, "Add the image, or give responses in another format.")
     if len(opened) == 1:
         return opened[0][1]
     arrays: list[Array] = []
@@ -239,21 +258,34 @@ def open_all(files: Sequence[tuple[Path, str]]) -> Source:
         return source.read(own, options)
 
     titles = dict.fromkeys(source.format for _, source in opened)
-    return Source(" and ".join(titles), tuple(arrays), read, tuple(notes), facts)
+    return Source(" and ".join(titles), tuple(arrays), read, tuple(notes), facts, partial(_partner, places))
+
+
+def _partner(places: Mapping[str, tuple[Source, str]], label: str, values: str) -> str:
+    """Return the array called like ``label`` in the file of the values: every file names its own rows."""
+    if label not in places or values not in places:
+        return label
+    beside = f"{values.removesuffix(places[values][1])}{places[label][1]}"
+    return beside if beside in places else label
 
 
 def _open(path: Path, name: str) -> Source:
     form = FORMATS[recognise(path, name)]
-    try:
-        source = form.open(path, shown(name))
-    except (HomologError, MemoryError):
-        raise
-    except Exception as error:  # what a library makes of damaged bytes is its own affair
-        log.info("%s as %s: %r", shown(name), form.title, error)
-        raise damaged(shown(name)) from error
+    source = _guarded(name, lambda: form.open(path, shown(name)))
     if not source.arrays:
         raise Refused(f'"{shown(name)}" holds no arrays that are read.', REFUSALS["unknown"][1])
     return source
+
+
+def _guarded(name: str, make: Callable[[], Source]) -> Source:
+    """Return what ``make`` gives; what a library makes of damaged bytes is its own affair."""
+    try:
+        return make()
+    except (HomologError, MemoryError):
+        raise
+    except Exception as error:
+        log.info("%s: %r", shown(name), error)
+        raise damaged(shown(name)) from error
 
 
 def look(files: Sequence[Sequence[str]]) -> dict[str, Any]:

@@ -67,6 +67,9 @@ class Source:
         What a reader must know about the whole file.
     facts : Mapping of str to str
         What the file says of itself, such as the metric of its RDMs.
+    partner : callable
+        From the names of a label array and of an array of values to the label array that belongs to these
+        values, where every file or subject has one of the same name.
     """
 
     format: str
@@ -74,6 +77,7 @@ class Source:
     read: Callable[[str, Mapping[str, Any]], np.ndarray]
     notes: tuple[str, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
+    partner: Callable[[str, str], str] = lambda label, _: label
 
     def array(self, name: str) -> Array:
         """Return what the file says of an array.

@@ -92,15 +92,12 @@ def _server_folder(kind: str, roots: list[Path], endings: list[str]) -> None:
 def _listed(roots: tuple[str, ...], endings: tuple[str, ...]) -> dict[str, str]:
     """Return files in the listed folders by the name that is shown; links out of them are left out."""
     found: dict[str, str] = {}
+    dotted = tuple(f".{ending}" for ending in endings)
     for root in map(Path, roots):
         for path in sorted(root.rglob("*")):
             if len(found) >= _MOST_LISTED:
                 return found
-            if (
-                path.suffix.lower().lstrip(".") in endings
-                and path.is_file()
-                and settings.inside(path, [root])
-            ):
+            if path.name.lower().endswith(dotted) and path.is_file() and settings.inside(path, [root]):
                 found[f"{root.name}/{path.relative_to(root).as_posix()}"] = str(path)
     return found
 

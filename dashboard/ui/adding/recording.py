@@ -32,7 +32,8 @@ HELP = (
 )
 INVITATION = (
     "Drop the responses of a recording: an array of stimuli × units, a table, or RDMs. A second file or "
-    "array with the names of the stimuli lets them be matched with pictures by name."
+    "array with the names of the stimuli lets them be matched with pictures by name. Brain images (NIfTI) "
+    "come with a mask or labels, and a table with a row per volume."
 )
 
 
@@ -93,7 +94,7 @@ def _questions(upload: str, found: Mapping[str, Any]) -> Recipe | None:
             help="Several arrays of the same stimuli are areas, or subjects if you say so under More.",
         )
     axes = _axes(key, values, arrays, guess)
-    answered = _columns(key, guess, found) | _decisions(key, guess)
+    answered = _columns(key, guess, found) | _decisions(key, guess, found)
     _recipe_file(upload, guess)
     try:
         return dataclasses.replace(guess, form=form, values=tuple(values), axes=axes, **answered)
@@ -224,7 +225,7 @@ def _choice(key: str, guess: Recipe, name: str, label: str) -> Any:
     )
 
 
-def _decisions(key: str, guess: Recipe) -> dict[str, Any]:
+def _decisions(key: str, guess: Recipe, found: Mapping[str, Any]) -> dict[str, Any]:
     """Ask what is done with what is not as it should be; nothing is done unsaid."""
     with st.container(horizontal=True):
         answered = {
@@ -234,6 +235,8 @@ def _decisions(key: str, guess: Recipe) -> dict[str, Any]:
         }
         if guess.form == "rdms" or st.session_state.get(f"form-{key}") == "rdms":
             answered["similarity"] = _choice(key, guess, "similarity", "The numbers")
+        if found["format"].startswith("NIfTI"):
+            answered["grid"] = _choice(key, guess, "grid", "Labels on another grid")
         if guess.decimal == ",":
             answered["decimal"] = st.selectbox(
                 "Decimal sign", [",", "."], key=f"decimal-{key}", help="As in the file.", width=160

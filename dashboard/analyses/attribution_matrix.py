@@ -87,6 +87,11 @@ def _bundled(name: str) -> Callable[[], Explained]:
     return build
 
 
+def _logistic() -> Explained:
+    """A logistic regression of the 64 pixels of a digit: linear up to its logits."""
+    return _picture(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), 1, 8)
+
+
 def _picture(network: nn.Module, channels: int, side: int, baseline: float = 0.0) -> Explained:
     return Explained(
         module=network.eval().requires_grad_(False),
@@ -105,6 +110,7 @@ NETWORKS: dict[str, Callable[[], Explained]] = {
     "HF BERT": _bert,
     "LSTM": _bundled("digits_lstm"),
     "Digits MLP": _bundled("digits_mlp"),
+    "Digits logistic": _logistic,
     "U-Net": _bundled("objects_unet"),
 }
 

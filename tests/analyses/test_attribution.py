@@ -191,3 +191,27 @@ def test_patches_of_transformers_are_found():
     assert grid == (8, 8)
     assert prefix == 1
     assert explaining.patch_grid(networks.load(CNN["network"]).layers) == (None, 0)
+
+
+def test_linear_shap_of_a_network_of_ones_own(tmp_path, monkeypatch):
+    """A logistic regression of digits in a file of one's own: coefficient · (x − mean), to 1e-10."""
+    (tmp_path / "logistic.py").write_text(
+        "from torch import nn\n\nCLASSES, INPUT, RESIZE = 10, (3, 16, 16), 16\n"
+        "def build(classes):\n    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, classes))\n"
+    )
+    monkeypatch.setenv("HOMOLOG_ARCHITECTURES", str(tmp_path))
+    name = "own:logistic?untrained&seed=3"
+    given = {"network": name, "stimuli": "objects?n=6&seed=7", "method": "linear-shap", "background": 5}
+    spec = AttributionSpec(**given, baseline="samples", target="class 4")
+    ds = attribution.attribution(spec)
+    network, shown = networks.load(name), stimuli.load(spec.stimuli)
+    x = network.prepare([shown.picture(k) for k in range(6)]).double()
+    weights = network.module[1].weight[4].double().reshape(3, 16, 16)
+    expected = (weights * (x[0] - x[1:].mean(0))).numpy()
+    assert np.abs(ds.channel_map.values[0] - expected).max() < 1e-10
+    assert np.abs(ds.attribution.values[0] - expected.sum(0)).max() < 1e-10
+    assert float(ds.total[0]) == pytest.approx(expected.sum(), abs=1e-10)
+    refused = attribution.methods(AttributionMethodsSpec(network=name, stimuli=spec.stimuli)).why_not
+    assert str(refused.sel({"method": "linear-shap"}).values) == ""
+    others = attribution.methods(AttributionMethodsSpec(**CNN)).why_not
+    assert "not linear" in str(others.sel({"method": "linear-shap"}).values)

@@ -249,6 +249,17 @@ _ENTRIES = (
         settings=("baseline", "segments", "samples"),
         additive=True,
     ),
+    Method(
+        "linear-shap",
+        "Linear SHAP",
+        "shapley",
+        "Weight times distance from the mean of the baselines: the SHAP values of a linear network, exactly.",
+        "Lundberg & Lee, 2017",
+        "linear",
+        "linear_shap",
+        settings=("baseline", "background", "seed"),
+        additive=True,
+    ),
 )
 
 METHODS: dict[str, Method] = {method.name: method for method in _ENTRIES}

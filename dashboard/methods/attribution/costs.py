@@ -51,6 +51,7 @@ PASSES: dict[str, Callable[[Work], float]] = {
     "shapley": lambda w: w.samples * w.pieces * w.baselines,
     "kernel-shap": lambda w: w.samples * w.baselines,
     "partition-shap": lambda w: w.samples * w.baselines,
+    "linear-shap": lambda w: 2 * SLOPE + w.baselines,
 }
 """Method -> forward passes of one stimulus, a backward pass counted as two."""
 

@@ -18,7 +18,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from dashboard.errors import InputError, caution, collect_cautions
-from dashboard.networks.files import inside_roots, shown_name, weight_file
+from dashboard.networks.files import checked_beside, inside_roots, shown_name, weight_file
 from dashboard.networks.layers import select
 from dashboard.networks.network import Entry, InputKind, Layer, Network, TextInput
 from dashboard.networks.reducers import REDUCERS, Reducer, reducer
@@ -150,21 +150,23 @@ def _open(reference: str, digest: str, weightless: bool = False) -> Network:
     from dashboard.networks.layers import tabulate, without_weights, zeroed
     from dashboard.networks.schemes import open_network
 
-    with collect_cautions() as told, without_weights() if weightless else nullcontext():
-        opened = open_network(parse(reference))
-    if identity(reference) != digest:
-        message = "The weight file changed while it was read."
-        raise InputError(message, "Try again when it is complete.")
-    module = opened.module.eval().requires_grad_(False)
-    if weightless:
-        zeroed(module)
+    with checked_beside():  # the weights are compared with their digest while the layers are tabulated
+        with collect_cautions() as told, without_weights() if weightless else nullcontext():
+            opened = open_network(parse(reference))
+        if identity(reference) != digest:
+            message = "The weight file changed while it was read."
+            raise InputError(message, "Try again when it is complete.")
+        module = opened.module.eval().requires_grad_(False)
+        if weightless:
+            zeroed(module)
+        layers = tabulate(module, opened.input_shape, texts=opened.text is not None)
     return Network(
         reference=shown_name(reference),
         title=opened.title,
         module=module,
         preprocess=opened.preprocess,
         labels=opened.labels,
-        layers=tabulate(module, opened.input_shape, texts=opened.text is not None),
+        layers=layers,
         digest=digest,
         card=opened.card,
         preprocessing=opened.preprocessing,

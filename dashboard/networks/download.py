@@ -35,16 +35,28 @@ def fetch(url: str) -> Path:
         When it cannot be fetched, is cut short, or has other bytes than published; nothing is left behind.
     """
     name = urlsplit(url).path.rpartition("/")[2]
+    expected = published_hash(name)
+    for place in (*settings.weights_roots(), _torch_cache()):
+        if (place / name).is_file() and _sha256(place / name).startswith(expected):
+            return place / name
+    folder = settings.home() / "weights"
+    folder.mkdir(exist_ok=True)
+    return _download(url, folder / name, expected)
+
+
+def published_hash(name: str) -> str:
+    """Return the start of the SHA-256 that a published file bears in its name.
+
+    Raises
+    ------
+    InputError
+        When there is none.
+    """
     found = _HASH.search(name)
     if found is None:
         message = f'The address of "{name}" has no checksum in its name, so it is not fetched.'
         raise InputError(message)
-    for place in (*settings.weights_roots(), _torch_cache()):
-        if (place / name).is_file() and _sha256(place / name).startswith(found[1]):
-            return place / name
-    folder = settings.home() / "weights"
-    folder.mkdir(exist_ok=True)
-    return _download(url, folder / name, found[1])
+    return found[1]
 
 
 def _download(url: str, target: Path, expected: str) -> Path:

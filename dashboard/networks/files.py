@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import hashlib
+import json
+import os
 import re
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from dashboard import settings
@@ -11,9 +19,23 @@ from dashboard.errors import InputError
 from dashboard.reference import Reference, parse
 
 _ENTRY = re.compile(r"[A-Z][A-Z0-9_]*")
-_BLOCK = 1 << 20
 
-_digests: dict[tuple[str, int, int], str] = {}
+_SETTLED_S = 2.0
+"""How old the last change of a file must be before its digest is remembered.
+
+Two changes within one tick of the file system's clock leave the same time behind; git calls such a file
+racily clean (Documentation/technical/racy-git) and looks at its content again, as we do.
+"""
+
+_SHARED_BYTES = 8 * 2**20
+"""Files from this size on have their digest kept on the disk, for the server and all workers."""
+
+Facts = tuple[int, int, int, int, int]
+
+_digests: dict[str, tuple[Facts, str]] = {}
+_pending: contextvars.ContextVar[list[Callable[[], None]] | None] = contextvars.ContextVar(
+    "_pending", default=None
+)
 
 
 def names_file(ref: Reference) -> bool:
@@ -83,8 +105,18 @@ def shown_name(reference: str) -> str:
     return str(Reference(ref.name, options))
 
 
+# --- digests ---------------------------------------------------------------------------------------
+#
+# A digest names a network in keys of answers before anything is opened, so it is asked for at every rerun
+# of a page and must not read the file each time. It is remembered with the real path, size, both times of
+# change and the number of the file on its device; who puts other bytes there changes one of them, unless
+# they can turn back the system's clock. What is remembered is trusted for names only. Where weights are
+# *read*, the digest of the very bytes that are used is compared with it (`verified`), so bytes that got
+# past the memory are refused, and what was remembered about the file is forgotten.
+
+
 def sha256(file: Path) -> str:
-    """Return the SHA-256 of a file's bytes; remembered while its path, size and time of change stay the same.
+    """Return the SHA-256 of a file's bytes; remembered while nothing about the file changes.
 
     Raises
     ------
@@ -92,17 +124,117 @@ def sha256(file: Path) -> str:
         When the file cannot be read.
     """
     try:
-        facts = file.stat()
-        key = (str(file.resolve()), facts.st_size, facts.st_mtime_ns)
-        if key not in _digests:
-            digest = hashlib.sha256()
+        path = str(file.resolve())
+        before = _facts(file)
+        digest = _remembered(path, before)
+        if digest is None:
+            now = time.time()
             with file.open("rb") as stream:
-                while block := stream.read(_BLOCK):
-                    digest.update(block)
-            _digests[key] = digest.hexdigest()
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            if _facts(file) == before and now - max(before[1:3]) / 1e9 > _SETTLED_S:
+                _remember(path, before, digest)
     except OSError as error:
         raise unreadable(file, error) from error
-    return _digests[key]
+    return digest
+
+
+def forget(file: Path) -> None:
+    """Forget the digest of a file whose bytes turned out to be others."""
+    with contextlib.suppress(OSError, InputError):
+        path = str(file.resolve())
+        _digests.pop(path, None)
+        _note(path).unlink(missing_ok=True)
+
+
+def verified(data: bytes, digest: str, file: Path) -> Callable[[], None]:
+    """Begin to compare bytes that were read with their digest; return the function that waits for the answer.
+
+    Hashing runs in a thread beside whatever is made of the bytes meanwhile (hashlib leaves the interpreter to
+    others). What was made may be used only after the function has returned, which raises InputError when the
+    bytes are not those of the digest. Inside of `checked_beside` it returns at once, and the end of that
+    block waits.
+    """
+    found: list[str] = []
+    thread = threading.Thread(target=lambda: found.append(hashlib.sha256(data).hexdigest()), daemon=True)
+    thread.start()
+
+    def wait() -> None:
+        thread.join()
+        compare(found[0] if found else "", digest, file)
+
+    later = _pending.get()
+    if later is None:
+        return wait
+    later.append(wait)
+    return lambda: None
+
+
+def compare(found: str, expected: str, file: Path) -> None:
+    """Refuse bytes whose SHA-256 is not, or does not begin with, what was expected."""
+    if not expected or not found.startswith(expected):
+        forget(file)
+        message = f'The weight file "{file.name}" changed while it was read.'
+        raise InputError(message, "Try again when it is complete.")
+
+
+@contextlib.contextmanager
+def checked_beside() -> Iterator[None]:
+    """Let the bytes that are read in the block be verified until its end, which raises if they are others.
+
+    A block that raises because of such bytes (they fit no network, say) is told as that.
+    """
+    later: list[Callable[[], None]] = []
+    token = _pending.set(later)
+    try:
+        yield
+    finally:
+        _pending.reset(token)
+        for wait in later:
+            wait()
+
+
+def _facts(file: Path) -> Facts:
+    """Return size, times of change of content and of anything, number and device."""
+    stat = file.stat()
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, stat.st_dev
+
+
+def _remembered(path: str, facts: Facts) -> str | None:
+    """Return the digest that this or another process noted for these facts."""
+    known = _digests.get(path)
+    if known is None and facts[0] >= _SHARED_BYTES:
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError, InputError):
+            noted = json.loads(_note(path).read_text("utf-8"))
+            known = tuple(map(int, noted["facts"])), str(noted["sha256"])  # type: ignore[assignment]
+            if known is not None and noted["seal"] == _seal(path, *known):
+                _digests[path] = known
+            else:  # damaged on the disk
+                known = None
+    return known[1] if known is not None and known[0] == facts else None
+
+
+def _remember(path: str, facts: Facts, digest: str) -> None:
+    """Note a digest here, and for large files on the disk, whole or not at all."""
+    _digests[path] = facts, digest
+    if facts[0] < _SHARED_BYTES:
+        return
+    with contextlib.suppress(OSError, InputError):  # a disk that takes nothing costs time only
+        target = _note(path)
+        target.parent.mkdir(exist_ok=True)
+        text = json.dumps({"facts": facts, "sha256": digest, "seal": _seal(path, facts, digest)})
+        handle, part = tempfile.mkstemp(dir=target.parent, prefix=".part-")
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        Path(part).replace(target)
+
+
+def _note(path: str) -> Path:
+    """Return where the digest of a file is kept: one note per path, which the next one replaces."""
+    return settings.home() / "digests" / f"{hashlib.sha256(os.fsencode(path)).hexdigest()}.json"
+
+
+def _seal(path: str, facts: Facts, digest: str) -> str:
+    return hashlib.sha256(json.dumps([path, facts, digest]).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def unreadable(file: Path, error: OSError) -> InputError:

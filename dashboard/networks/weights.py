@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from dashboard.errors import InputError, caution, listing
-from dashboard.networks import files, formats
+from dashboard.networks import download, files, formats
 
 State = dict[str, torch.Tensor]
 
@@ -61,7 +61,9 @@ def read_file(file: Path, digest: str | None = None) -> State:
     file : Path
         The weight file.
     digest : str, optional
-        SHA-256 that the bytes must have; guards against a file that changes while it is used.
+        SHA-256 that the bytes must have; guards against a file that changes while it is used. They are
+        compared beside the reading, see `files.verified`; every check of the format comes before the opening
+        all the same.
 
     Returns
     -------
@@ -74,14 +76,22 @@ def read_file(file: Path, digest: str | None = None) -> State:
         When the file is missing, damaged or of a kind that can run code.
     """
     data = _bytes(file)
-    if digest is not None and hashlib.sha256(data).hexdigest() != digest:
-        message = f'The weight file "{file.name}" changed while it was read.'
-        raise InputError(message, "Try again when it is complete.")
-    if formats.recognise(data, file.name) == "safetensors":
-        formats.check_safetensors(data, file.name)
-        return _safetensors(data, file.name)
-    formats.check_checkpoint(data, file.name)
-    return unwrap(_checkpoint(data, file.name), file.name)
+    wait = files.verified(data, digest, file) if digest is not None else lambda: None
+    try:
+        state = _opened(data, file.name)
+    except InputError:
+        wait()  # a file that was changed in between is called that, not damaged
+        raise
+    wait()
+    return state
+
+
+def _opened(data: bytes, name: str) -> State:
+    if formats.recognise(data, name) == "safetensors":
+        formats.check_safetensors(data, name)
+        return _safetensors(data, name)
+    formats.check_checkpoint(data, name)
+    return unwrap(_checkpoint(data, name), name)
 
 
 def read_tables(data: bytes, name: str) -> dict[str, State]:
@@ -120,8 +130,13 @@ def read_tables(data: bytes, name: str) -> dict[str, State]:
 
 
 def read_verified(file: Path) -> State:
-    """Read a checkpoint whose bytes were compared with a published SHA-256; older layouts are read, too."""
-    return unwrap(_checkpoint(_bytes(file), file.name), file.name)
+    """Read a checkpoint that `download.fetch` gave; older layouts are read, too.
+
+    Its bytes are compared with the hash in its name first, because no check of the format stands before them.
+    """
+    data = _bytes(file)
+    files.compare(hashlib.sha256(data).hexdigest(), download.published_hash(file.name), file)
+    return unwrap(_checkpoint(data, file.name), file.name)
 
 
 def put(state: State, module: nn.Module, name: str, architecture: str) -> None:
@@ -339,8 +354,9 @@ def _head_classes(table: list[dict[str, str]], own: Mapping[str, torch.Tensor]) 
 
 def tell_not_finite(state: State, name: str) -> None:
     """Say how many weights are NaN or infinite, and where."""
-    counts = {k: int((~t.isfinite()).sum()) for k, t in state.items() if t.is_floating_point()}
-    bad = {k: n for k, n in counts.items() if n}
+    # A NaN or an infinity makes the sum one: a finite sum clears a tensor in a fraction of the time.
+    suspects = {k: t for k, t in state.items() if t.is_floating_point() and not t.sum().isfinite()}
+    bad = {k: n for k, t in suspects.items() if (n := int((~t.isfinite()).sum()))}
     if bad:
         total = sum(t.numel() for t in state.values())
         caution(

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import re
 import secrets
 import sys
-from collections.abc import AsyncIterator
+import threading
+import time
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import streamlit as st
 
 from dashboard import exposure, jobs, networks
-from dashboard.errors import InputError
+from dashboard.errors import HomologError, InputError
 
 OWNER_COOKIE = "homolog_owner"
 OWNER_YEARS = 2
@@ -47,13 +50,23 @@ async def lifespan(_app: Any) -> AsyncIterator[None]:
     """Start the workers behind the first page and end them with the server."""
     for name in WARM:
         importlib.import_module(name)
-    networks.catalogue()  # the first list takes most of a second, which the first visitor need not wait
+    entries = networks.catalogue()  # the first list takes most of a second; no visitor need wait for it
+    threading.Thread(target=_learn_digests, args=(entries,), name="digests", daemon=True).start()
     engine = jobs.engine()
     engine.start_in_background(delay_s=ENGINE_DELAY_S)
     try:
         yield
     finally:
         engine.close()
+
+
+def _learn_digests(entries: Iterable[networks.Entry]) -> None:
+    """Read the weight files of this server once, behind the first page, so that no page waits for it."""
+    time.sleep(ENGINE_DELAY_S)
+    for entry in entries:
+        if entry.weights == "file":
+            with contextlib.suppress(HomologError):  # whoever opens it is told
+                networks.identity(entry.reference)
 
 
 class OwnerCookie:

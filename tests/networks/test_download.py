@@ -150,7 +150,7 @@ def test_a_file_with_the_published_name_but_a_program_inside_does_not_run(tmp_pa
 
     marker = tmp_path / "ran"
     data = bad_weights.saved({"a": bad_weights.Payload(str(marker))})
-    file = tmp_path / "w.pth"
+    file = tmp_path / f"w-{hashlib.sha256(data).hexdigest()[:8]}.pth"
     file.write_bytes(data)
     with pytest.raises(InputError, match="damaged"):
         weights.read_verified(file)

@@ -7,7 +7,7 @@ from dashboard.errors import HomologError
 from dashboard.figures import alignment as figure
 from dashboard.methods.alignments import MEASURES
 from dashboard.specs import AlignmentSpec
-from dashboard.ui import answers, charts, choices, panel, sidebar
+from dashboard.ui import answers, charts, choices, panel, sidebar, tables
 from dashboard.ui.text import plain
 
 ITSELF = "the same network"
@@ -104,7 +104,7 @@ def show(spec: AlignmentSpec) -> None:
     panel.footer(answer, spec, lambda: figure.main_chart(answer), name="alignment")
     table, methods = st.tabs(["Table", "Methods"])
     with table:
-        st.dataframe(figure.table(answer), hide_index=True, alt=figure.verdict(answer))
+        tables.draw(figure.table(answer), alt=figure.verdict(answer))
     with methods:
         st.markdown(plain(figure.methods_text(answer)))
     choices.next_steps(

@@ -22,6 +22,7 @@ from dashboard.ui import (
     choices,
     panel,
     sidebar,
+    tables,
 )
 from dashboard.ui.text import plain
 
@@ -140,7 +141,7 @@ def details(answer: choices.Answer, spec: BrainSpec, shown: str) -> None:
 
 def table(answer: choices.Answer) -> None:
     """Draw the scores as a table."""
-    st.dataframe(figure.score_table(answer), hide_index=True, alt=alt_text(answer))
+    tables.draw(figure.score_table(answer), alt=alt_text(answer))
 
 
 def methods(answer: choices.Answer) -> None:

@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard.figures import answers as facts_of
 from dashboard.figures import decoding as figure
 from dashboard.specs import DecodingSpec, ProbeSpec
-from dashboard.ui import answers, charts, choices, decoding_time, panel, sidebar
+from dashboard.ui import answers, charts, choices, decoding_time, panel, sidebar, tables
 from dashboard.ui.text import plain
 
 NETWORK, RECORDING = "layers of the network", "areas of the recording"
@@ -118,7 +118,7 @@ def show(spec: Question, beside: Question | None = None) -> None:
             decoding_time.draw(areas)
     if tabs["Table"].open:
         with tabs["Table"]:
-            st.dataframe(figure.table(answer), hide_index=True, alt=figure.verdict(answer))
+            tables.draw(figure.table(answer), alt=figure.verdict(answer))
     if tabs["Methods"].open:
         with tabs["Methods"]:
             st.markdown(plain(figure.methods_text(answer)))

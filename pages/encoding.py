@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard.figures import answers as facts_of
 from dashboard.figures import encoding as figure
 from dashboard.specs import EncodingSpec, PartitionSpec
-from dashboard.ui import answers, charts, choices, panel, sidebar
+from dashboard.ui import answers, charts, choices, panel, sidebar, tables
 from dashboard.ui.text import plain
 
 REDUCERS = ["projection?n=5000", "all", "spatial-mean", "subset?n=4096"]
@@ -150,7 +150,7 @@ def best_layer(answer: choices.Answer, area: str) -> None:
 
 def table(answer: choices.Answer, area: str) -> None:
     """Draw the scores of layers and of units."""
-    st.dataframe(figure.layer_table(answer), hide_index=True, alt=figure.verdict(answer, area))
+    tables.draw(figure.layer_table(answer), alt=figure.verdict(answer, area))
     st.dataframe(
         figure.table(answer), hide_index=True, height=300, alt="Scores of every unit from every layer"
     )

@@ -5,7 +5,7 @@ import streamlit as st
 
 from dashboard.figures import filters as figure
 from dashboard.specs import FeatureMapsSpec, FiltersSpec, GaborsSpec
-from dashboard.ui import answers, charts, choices, panel, sidebar
+from dashboard.ui import answers, charts, choices, panel, sidebar, tables
 from dashboard.ui.components.gallery import Tile, gallery
 from dashboard.ui.text import plain
 
@@ -169,7 +169,7 @@ def details(answer: choices.Answer, fits: choices.Answer | None, spec: FiltersSp
         with tabs["Gabor fits"]:
             st.markdown(plain(figure.gabor_words(fits)))
             charts.draw(fits, "gabors", lambda dark: figure.gabor_chart(fits, dark))
-            st.dataframe(figure.gabor_table(fits), hide_index=True, alt=figure.gabor_words(fits))
+            tables.draw(figure.gabor_table(fits), alt=figure.gabor_words(fits))
             panel.footer(
                 fits,
                 GaborsSpec(network=spec.network, layer=spec.layer),
@@ -179,7 +179,7 @@ def details(answer: choices.Answer, fits: choices.Answer | None, spec: FiltersSp
     if tabs["Table"].open:
         with tabs["Table"]:
             table = answer[["norm"]].to_dataframe().reset_index()
-            st.dataframe(table, hide_index=True, alt=figure.verdict(answer))
+            tables.draw(table, alt=figure.verdict(answer))
     choices.next_steps(
         ("tuning.py", "Measure the tuning of its units", ":material/tune:"),
         ("network.py", "See what the network is", ":material/account_tree:"),

@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard.figures import selectivity as figure
 from dashboard.figures.theme import three_digits
 from dashboard.specs import ConceptsSpec, SelectivitySpec
-from dashboard.ui import answers, charts, choices, panel, sidebar
+from dashboard.ui import answers, charts, choices, panel, sidebar, tables
 from dashboard.ui.text import plain
 
 ANY_CLASS = "first class of the network"
@@ -44,7 +44,7 @@ def show(spec: SelectivitySpec) -> None:
             best(answer)
     if answer is not None and tabs["Table"].open:
         with tabs["Table"]:
-            st.dataframe(figure.table(answer), hide_index=True, alt=figure.verdict(answer))
+            tables.draw(figure.table(answer), alt=figure.verdict(answer))
     choices.next_steps(
         ("decoding.py", "Read categories out of each layer", ":material/psychology:"),
         ("tuning.py", "Measure tuning to gratings", ":material/tune:"),
@@ -127,7 +127,7 @@ def concepts(spec: SelectivitySpec) -> None:
     charts.draw(answer, "concepts", lambda dark: figure.concept_chart(answer, dark))
     st.caption(plain(figure.concept_caption(answer)))
     panel.footer(answer, question, lambda: figure.concept_chart(answer, width=560), name="concepts")
-    st.dataframe(figure.concept_table(answer), hide_index=True, alt=figure.concept_verdict(answer))
+    tables.draw(figure.concept_table(answer), alt=figure.concept_verdict(answer))
 
 
 question = choose()

@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard.errors import HomologError
 from dashboard.figures import tuning as figure
 from dashboard.specs import NeuronTuningSpec, TuningSpec
-from dashboard.ui import answers, charts, choices, panel, sidebar
+from dashboard.ui import answers, charts, choices, panel, sidebar, tables
 from dashboard.ui.text import plain
 
 FIRST = "first of the default layers"
@@ -212,7 +212,7 @@ def details(answer: choices.Answer, degrees: float, brushed: list[int]) -> None:
         with table:
             rows = figure.table(answer)
             kept = rows.iloc[brushed] if brushed else rows
-            st.dataframe(kept, hide_index=True, alt=figure.verdict(answer))
+            tables.draw(kept, alt=figure.verdict(answer))
     if methods.open:
         with methods:
             st.markdown(plain(figure.methods_text(answer)))

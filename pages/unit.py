@@ -12,7 +12,7 @@ from dashboard.figures import tuning as tuning_figure
 from dashboard.figures import units as figure
 from dashboard.figures.theme import three_digits
 from dashboard.specs import FiltersSpec, TuningSpec, UnitSpec
-from dashboard.ui import answers, charts, choices, panel, sidebar, unit_parts
+from dashboard.ui import answers, charts, choices, panel, sidebar, tables, unit_parts
 from dashboard.ui.components.gallery import Tile, gallery
 from dashboard.ui.text import plain
 
@@ -129,7 +129,7 @@ def texts(answer: choices.Answer) -> None:
     """Draw the texts of each group as a table."""
     for group, title in figure.TITLES.items():
         st.header(title)
-        st.dataframe(figure.text_table(answer, group), hide_index=True, alt=f"{title} of the unit")
+        tables.draw(figure.text_table(answer, group), alt=f"{title} of the unit")
 
 
 def details(answer: choices.Answer, spec: UnitSpec) -> None:
@@ -160,7 +160,7 @@ def details(answer: choices.Answer, spec: UnitSpec) -> None:
             tuning(spec.network, layer, unit)
     if tabs["Table"].open:
         with tabs["Table"]:
-            st.dataframe(figure.table(answer), hide_index=True, alt=figure.verdict(answer))
+            tables.draw(figure.table(answer), alt=figure.verdict(answer))
     choices.next_steps(
         ("filters.py", "See the filters of the network", ":material/filter_b_and_w:"),
         ("tuning.py", "Measure tuning to gratings", ":material/tune:"),

@@ -94,7 +94,7 @@ ANALYSES: dict[str, Analysis] = {
     "attention": Analysis("attention", "attention", 1, slow=("ablation", "agreement")),
     "head-brain": Analysis("head_brain", "without_heads", 1, lane="long", builds_on=("area-rdm",)),
     "filters": Analysis("filters", "filters", 1),
-    "gabors": Analysis("filters", "gabors", 1, lane="long"),
+    "gabors": Analysis("filters", "gabors", 2, lane="long"),
     "feature-maps": Analysis("filters", "feature_maps", 1),
     "tuning": Analysis("tuning", "tuning", 2, lane="long", builds_on=("activations",)),
     "neuron-tuning": Analysis("tuning", "neuron_tuning", 1),

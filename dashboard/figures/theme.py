@@ -122,9 +122,22 @@ def colour(name: Role | Ink, dark: bool = False) -> str:
 
 
 def category_colours(n: int, dark: bool = False) -> list[str]:
-    """Return ``n`` colours for categories; they repeat after eight, so give shapes too."""
+    """Return ``n`` colours for categories: eight hues, then paler, then darker ones, so give shapes too.
+
+    They repeat after twenty-four.
+    """
     colours = CATEGORIES_DARK if dark else CATEGORIES_LIGHT
-    return [colours[k % len(colours)] for k in range(n)]
+    rounds = (None, (255, 0.55), (0, 0.45))
+    return [_towards(colours[k % len(colours)], rounds[k // len(colours) % len(rounds)]) for k in range(n)]
+
+
+def _towards(colour: str, end: tuple[int, float] | None) -> str:
+    """Mix a colour with white (255) or black (0) by a share."""
+    if end is None:
+        return colour
+    grey, share = end
+    channels = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
+    return "#" + "".join(f"{round((1 - share) * c + share * grey):02X}" for c in channels)
 
 
 def style(chart: Any, dark: bool = False, *, background: str = "transparent", font: str = FONT) -> Any:

@@ -21,6 +21,10 @@ GOOD = 0.7
 
 TOO_SMALL = f"has fewer than {SMALLEST} × {SMALLEST} pixels, too few for the nine parameters of a Gabor"
 CONSTANT = "has no structure: all of its values are alike"
+FEWEST_CYCLES = 0.5
+"""A filter with less of its wave between its sides shows an edge or a blob, whose frequency is a guess."""
+
+WIDE = "shows less than half a cycle of its wave: an edge or a blob, whose spatial frequency cannot be told"
 POOR = f"is fitted poorly: the best Gabor explains less than {GOOD:.0%} of its variance"
 
 
@@ -221,7 +225,16 @@ def _fit_one(picture: np.ndarray) -> tuple[tuple[float, ...], str]:
     explained = 1 - float(((model - scaled.ravel()) ** 2).sum())
     scale = np.sqrt(spread)
     values = _described(best, cosine * scale, sine * scale, offset * scale + picture.mean(), explained)
-    return values, "" if explained >= GOOD else POOR
+    return values, _objection(values, picture.shape)
+
+
+def _objection(values: tuple[float, ...], shape: tuple[int, ...]) -> str:
+    """Say why a filter should not be described by its fit; nothing where it may."""
+    theta, frequency = np.deg2rad(values[0]), values[1]
+    if values[-1] < GOOD:
+        return POOR
+    across = shape[1] * abs(np.cos(theta)) + shape[0] * abs(np.sin(theta))  # the filter along its wave
+    return WIDE if frequency * across < FEWEST_CYCLES else ""
 
 
 def _starts(picture: np.ndarray) -> list[np.ndarray]:

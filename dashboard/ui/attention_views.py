@@ -13,7 +13,7 @@ from dashboard.errors import HomologError
 from dashboard.figures import attention as figure
 from dashboard.figures import head_brain as removed
 from dashboard.specs import AttentionSpec, BrainSpec, HeadBrainSpec
-from dashboard.ui import answers, charts, choices, panel, sidebar
+from dashboard.ui import answers, charts, choices, panel, sidebar, tables
 from dashboard.ui.components.heads import heads_view
 from dashboard.ui.components.matrix import matrix_view
 from dashboard.ui.components.overlay import overlay_view
@@ -473,7 +473,7 @@ def without_heads(spec: AttentionSpec, recording: str, area: str) -> None:
 
 def table(spec: AttentionSpec, answer: Answer) -> None:
     """Show the measures of all heads."""
-    st.dataframe(figure.table(answer), hide_index=True, alt=figure.alt(answer))
+    tables.draw(figure.table(answer), alt=figure.alt(answer))
 
 
 def caveats(spec: AttentionSpec, answer: Answer) -> None:

@@ -15,7 +15,7 @@ from dashboard.figures import trust as trust_figure
 from dashboard.figures.alternative import alt_text
 from dashboard.methods.attribution import METHODS, costs
 from dashboard.specs import AttributionMethodsSpec, AttributionSetSpec, AttributionSpec, Spec, TrustSpec
-from dashboard.ui import answers, attribution_layer, attribution_set, charts, choices, panel
+from dashboard.ui import answers, attribution_layer, attribution_set, charts, choices, panel, tables
 from dashboard.ui.components.overlay import overlay_view
 from dashboard.ui.text import plain
 
@@ -596,7 +596,7 @@ def _numbers(question: AttributionSpec, maps: Sequence[choices.Answer], known: c
         chart = figure.bars(answer, dark=choices.dark())
         st.altair_chart(chart, key="numbers-bars", theme=None, alt=figure.alt(answer))
     with right:
-        st.dataframe(figure.parts(answer), hide_index=True, alt=figure.alt(answer))
+        tables.draw(figure.parts(answer), alt=figure.alt(answer))
     panel.footer(answer, question_for(question, name), lambda: figure.bars(answer, width=480), name="numbers")
 
 

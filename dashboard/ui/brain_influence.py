@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard.figures import influence as figure
 from dashboard.figures.stimuli import thumbnails_by_name
 from dashboard.specs import BrainSpec, InfluenceSpec
-from dashboard.ui import answers, charts, choices, panel
+from dashboard.ui import answers, charts, choices, panel, tables
 from dashboard.ui.text import plain
 
 
@@ -49,4 +49,4 @@ def draw(question: BrainSpec, area: str, layers: list[str], best: str) -> None:
         st.caption(plain(figure.pair_caption(answer)))
     panel.footer(answer, spec, lambda: figure.influence_chart(answer, small), name="influence")
     with st.expander("Pairs as a table", icon=":material/table:"):
-        st.dataframe(figure.pair_table(answer), hide_index=True, alt=figure.verdict(answer))
+        tables.draw(figure.pair_table(answer), alt=figure.verdict(answer))

@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard import provenance
 from dashboard.figures import partition as figure
 from dashboard.specs import BrainSpec, RdmPartitionSpec
-from dashboard.ui import answers, charts, choices, panel
+from dashboard.ui import answers, charts, choices, panel, tables
 from dashboard.ui.text import plain
 
 
@@ -48,6 +48,6 @@ def draw(question: BrainSpec, area: str, layers: list[str], best: str) -> None:
     st.caption(plain(figure.caption(answer)))
     panel.footer(answer, spec, lambda: figure.parts_chart(answer, area), name="partition")
     with st.expander("Numbers", icon=":material/table:"):
-        st.dataframe(figure.table(answer), hide_index=True, alt=figure.verdict(answer, area))
+        tables.draw(figure.table(answer), alt=figure.verdict(answer, area))
     with st.expander("Methods paragraph", icon=":material/article:"):
         st.markdown(plain(provenance.methods_text(choices.record(answer))))

@@ -11,7 +11,7 @@ from dashboard.errors import HomologError
 from dashboard.figures import inference as figure
 from dashboard.methods.inference import CORRECTIONS
 from dashboard.specs import BrainSpec, Correction, InferenceSpec
-from dashboard.ui import answers, charts, choices, panel
+from dashboard.ui import answers, charts, choices, panel, tables
 from dashboard.ui.text import plain
 
 NONE = "none"
@@ -34,7 +34,7 @@ def draw(question: BrainSpec, area: str) -> None:
         st.caption(plain(figure.pair_caption(answer)))
     panel.footer(answer, spec, lambda: figure.score_chart(answer, area), name="tests")
     with st.expander("p values of every model", icon=":material/table:"):
-        st.dataframe(figure.model_table(answer, area), hide_index=True, alt=figure.verdict(answer, area))
+        tables.draw(figure.model_table(answer, area), alt=figure.verdict(answer, area))
         st.caption(plain(figure.table_note(answer)))
     with st.expander("Methods paragraph", icon=":material/article:"):
         st.markdown(plain(provenance.methods_text(choices.record(answer))))

@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard import provenance
 from dashboard.figures import time_rsa as figure
 from dashboard.specs import BrainSpec, RecordingSpec, Shuffle, TimeMetric, TimeRsaSpec
-from dashboard.ui import answers, charts, choices, panel
+from dashboard.ui import answers, charts, choices, panel, tables
 from dashboard.ui.components.matrix import matrix_view
 from dashboard.ui.text import plain
 
@@ -83,11 +83,11 @@ def draw(question: BrainSpec, area: str) -> None:
     charts.draw(answer, "over-time", lambda dark: figure.chart(answer, dark))
     st.caption(plain(figure.caption(answer)))
     panel.footer(answer, spec, lambda: figure.chart(answer, width=560), name="over-time")
-    st.dataframe(figure.layer_table(answer), hide_index=True, alt=figure.verdict(answer))
+    tables.draw(figure.layer_table(answer), alt=figure.verdict(answer))
     st.header("How do the RDMs of the area change?")
     movie(answer, question.recording)
     with st.expander("Clusters as a table", icon=":material/table:"):
-        st.dataframe(figure.cluster_table(answer), hide_index=True, alt=figure.verdict(answer))
+        tables.draw(figure.cluster_table(answer), alt=figure.verdict(answer))
     with st.expander("Methods paragraph", icon=":material/article:"):
         st.markdown(plain(provenance.methods_text(choices.record(answer))))
 

@@ -8,7 +8,7 @@ from dashboard import provenance
 from dashboard.figures import brain_where as where_figure
 from dashboard.figures import brain_why as figure
 from dashboard.specs import BrainSpec, BrainWhereSpec, BrainWhySpec, Players
-from dashboard.ui import answers, charts, choices, panel
+from dashboard.ui import answers, charts, choices, panel, tables
 from dashboard.ui.components.overlay import overlay_view
 from dashboard.ui.text import plain
 
@@ -73,7 +73,7 @@ def draw(question: BrainSpec, area: str, layers: list[str], best: str) -> None:
     st.caption(plain(f"{figure.sum_words(answer)} {figure.caption(answer)}"))
     panel.footer(answer, spec, lambda: figure.chart(answer), name="why")
     with st.expander("Numbers", icon=":material/table:"):
-        st.dataframe(figure.table(answer), hide_index=True, alt=figure.verdict(answer))
+        tables.draw(figure.table(answer), alt=figure.verdict(answer))
     _methods(answer)
 
 

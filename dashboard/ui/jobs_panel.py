@@ -8,6 +8,7 @@ import streamlit as st
 from dashboard import jobs, store
 from dashboard.ui.text import plain
 
+WHEN = "YYYY-MM-DD HH:mm:ss"
 DAY = 86_400.0
 KEEP = {
     "Everything": None,
@@ -61,7 +62,15 @@ def _ended(ended: list[jobs.Job]) -> None:
         }
         for job in ended
     ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True, alt=f"{len(rows)} calculations that ended")
+    st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        column_config={
+            "Seconds": st.column_config.NumberColumn(format="%.1f"),
+            "Ended": st.column_config.DatetimeColumn("Ended (UTC)", format=WHEN, timezone="UTC"),
+        },
+        alt=f"{len(rows)} calculations that ended",
+    )
 
 
 def disk() -> None:
@@ -89,7 +98,10 @@ def disk() -> None:
     st.dataframe(
         table,
         hide_index=True,
-        column_config={"MB": st.column_config.NumberColumn(format="%.2f")},
+        column_config={
+            "MB": st.column_config.NumberColumn(format="%.2f"),
+            "Last used": st.column_config.DatetimeColumn("Last used (UTC)", format=WHEN, timezone="UTC"),
+        },
         alt=f"{len(entries)} stored answers, {_size(usage.bytes)} in all",
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):

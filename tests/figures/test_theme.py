@@ -93,7 +93,8 @@ def test_category_colours_stand_out_in_both_themes_where_strips_use_them():
         assert contrast(colour, theme.DARK["background"]) >= 3
     for a, b in itertools.combinations(theme.CATEGORIES_LIGHT, 2):
         assert difference(a, b) > 7
-    assert theme.category_colours(10)[8:] == theme.category_colours(2)
+    assert len(set(theme.category_colours(24))) == len(set(theme.category_colours(24, dark=True))) == 24
+    assert theme.category_colours(26)[24:] == theme.category_colours(2)
 
 
 @pytest.mark.parametrize("name", ["viridis", "cividis"])

@@ -62,6 +62,15 @@ def test_noise_small_and_constant_filters_say_so():
         gabor.fit(np.full((1, 7, 7), np.nan))
 
 
+def test_an_edge_has_no_spatial_frequency():
+    x = np.linspace(-1, 1, 5)
+    edge, wave = np.tile(x, (5, 1)), np.tile(np.cos(2 * np.pi * 0.2 * np.arange(9)), (9, 1))
+    found = gabor.fit(edge[None])
+    assert found.explained[0] > 0.99
+    assert found.reasons[0] == gabor.WIDE
+    assert gabor.fit(wave[None]).reasons[0] == ""
+
+
 def test_the_grey_part_of_a_coloured_filter():
     rng = np.random.default_rng(2)
     picture, colour = rng.normal(size=(7, 7)), np.array([0.6, 0.7, -0.1])

@@ -53,7 +53,7 @@ def overlay_view(
     key: str,
     label: str,
     widest: int = WIDEST,
-    narrowest: int = 170,
+    narrowest: int = 150,
     choosing: str = "",
     marked: tuple[int, int] | None = None,
     on_choice: Callable[[], None] | None = None,
@@ -117,7 +117,7 @@ def message(
     key: str = "",
     label: str = "",
     widest: int = WIDEST,
-    narrowest: int = 170,
+    narrowest: int = 150,
     choosing: str = "",
     marked: tuple[int, int] | None = None,
 ) -> bytes:

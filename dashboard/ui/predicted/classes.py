@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard.figures import predictions as figure
 from dashboard.figures.alternative import alt_text
-from dashboard.ui import charts, panel
+from dashboard.ui import charts, panel, tables
 from dashboard.ui.components.gallery import Tile
 from dashboard.ui.components.matrix import matrix_view
 from dashboard.ui.predicted import shared
@@ -85,7 +85,7 @@ def classes(shown: Shown) -> None:
     """Draw precision, recall and F1 of every class."""
     answer = shown.answer
     charts.draw(answer, "classes", lambda dark: figure.class_chart(answer, dark=dark), alt=figure.alt(answer))
-    st.dataframe(figure.class_table(answer), hide_index=True, alt="Precision, recall and F1 of each class")
+    tables.draw(figure.class_table(answer), alt="Precision, recall and F1 of each class")
     panel.footer(answer, shown.spec, lambda: figure.class_chart(answer, width=480), name="classes")
 
 
@@ -119,7 +119,7 @@ def mistakes(shown: Shown) -> None:
 
 def table(shown: Shown) -> None:
     """Draw every prediction as a table."""
-    st.dataframe(figure.table(shown.answer), hide_index=True, alt=alt_text(shown.answer))
+    tables.draw(figure.table(shown.answer), alt=alt_text(shown.answer))
 
 
 def confusions(shown: Shown) -> None:

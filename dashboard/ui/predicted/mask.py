@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard.figures import segmentation as figure
 from dashboard.figures.alternative import alt_text
-from dashboard.ui import charts, panel
+from dashboard.ui import charts, panel, tables
 from dashboard.ui.components.gallery import Tile
 from dashboard.ui.predicted import shared
 from dashboard.ui.predicted.shared import Shown
@@ -78,4 +78,4 @@ def overlap(shown: Shown) -> None:
 
 def table(shown: Shown) -> None:
     """Draw every picture as a row, the worst first."""
-    st.dataframe(figure.table(shown.answer).round(4), hide_index=True, alt=alt_text(shown.answer))
+    tables.draw(figure.table(shown.answer).round(4), alt=alt_text(shown.answer))

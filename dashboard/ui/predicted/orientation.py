@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard.figures import regression as figure
 from dashboard.figures.alternative import alt_text
-from dashboard.ui import charts, panel
+from dashboard.ui import charts, panel, tables
 from dashboard.ui.components.gallery import Tile
 from dashboard.ui.predicted import shared
 from dashboard.ui.predicted.shared import Shown
@@ -83,4 +83,4 @@ def largest(shown: Shown) -> None:
 
 def table(shown: Shown) -> None:
     """Draw every prediction as a table."""
-    st.dataframe(figure.table(shown.answer).round(2), hide_index=True, alt=alt_text(shown.answer))
+    tables.draw(figure.table(shown.answer).round(2), alt=alt_text(shown.answer))

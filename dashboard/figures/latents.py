@@ -213,7 +213,7 @@ def _paint(known: list[str], numeric: bool, title: str, dark: bool) -> dict[str,
         return {}
     n = len(groups)
     colours, shapes = theme.category_colours(n, dark), (theme.CATEGORY_SHAPES[::-1] * 2)[:n]
-    legend = alt.Legend(columns=6, symbolLimit=MOST_GROUPS)
+    legend = alt.Legend(columns=4, symbolLimit=MOST_GROUPS)  # four fit on a telephone
     return {
         "color": alt.Color(
             "known:N", title=title, scale=alt.Scale(domain=groups, range=colours), legend=legend

@@ -52,22 +52,45 @@ def _walk(ds: xr.Dataset, columns: int, dark: bool, side: int) -> Any:
     return alt.vconcat(*rows, spacing=4) if len(rows) > 1 else rows[0]
 
 
-def sample_chart(ds: xr.Dataset, *, columns: int = 12, dark: bool = False, side: int = 66) -> Any:
-    """Draw what random latent numbers give, one seed a picture, in rows."""
-    pictures = ds["sample"].to_numpy()
+def walk_part(ds: xr.Dataset, start: int, stop: int, *, dark: bool = False, side: int = 88) -> Any:
+    """Draw some steps of the walk in a row, each with its part of the way."""
+    labels = [f"{100 * s:.0f} %" for s in ds["share"].to_numpy()[start:stop]]
+    drawn = sheets.sheet(
+        ds["picture"].to_numpy()[None, start:stop],
+        columns=labels,
+        side=side,
+        background=sheets.ground(dark),
+        tips=labels,
+    )
+    told = f"Steps {start + 1} to {start + len(labels)} of the walk: {', '.join(labels)} of the way"
+    return theme.style(drawn.properties(description=told), dark)
+
+
+def sample_chart(
+    ds: xr.Dataset,
+    *,
+    columns: int = 12,
+    dark: bool = False,
+    side: int = 66,
+    start: int = 0,
+    stop: int | None = None,
+) -> Any:
+    """Draw what random latent numbers give, one seed a picture, in rows; by default all of them."""
+    pictures = ds["sample"].to_numpy()[start:stop]
+    seeds = [int(seed) for seed in ds["seed"].to_numpy()[start:stop]]
     n_rows = -(-len(pictures) // columns)
     ground = sheets.ground(dark)
     filled = np.full((n_rows * columns, *pictures.shape[1:]), ground, dtype=np.uint8)
     filled[: len(pictures)] = pictures
     drawn = sheets.sheet(
         filled.reshape(n_rows, columns, *pictures.shape[1:]),
-        rows=[str(int(ds["seed"].to_numpy()[k * columns])) for k in range(n_rows)],
+        rows=[str(seeds[k * columns]) for k in range(n_rows)],
         y="Seed of the first in the row",
         side=side,
         background=ground,
-        tips=[f"seed {int(seed)}" for seed in ds["seed"].to_numpy()],
+        tips=[f"seed {seed}" for seed in seeds],
     )
-    title = f"{len(pictures)} pictures made from the seeds 0 to {len(pictures) - 1}"
+    title = f"{len(pictures)} pictures made from the seeds {seeds[0]} to {seeds[-1]}"
     return theme.style(drawn.properties(description=title), dark)
 
 

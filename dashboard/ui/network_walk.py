@@ -9,6 +9,12 @@ from dashboard.specs import WalkSpec
 from dashboard.ui import answers, charts, choices, panel
 from dashboard.ui.text import plain
 
+WALK_PART = 3
+"""Steps of the walk in one sheet."""
+
+SAMPLES_WIDE, SAMPLES_PART = 4, 12
+"""Samples in a row of one sheet, and in the sheet: sheets flow, and one is as wide as a telephone."""
+
 
 def draw(network: str) -> None:
     """Draw walk and samples."""
@@ -29,13 +35,32 @@ def draw(network: str) -> None:
     st.markdown(plain(figure.words(answer)))
     answers.cautions(answer)
     st.header("Walk between two latent points")
-    charts.draw(answer, "walk", lambda dark: figure.walk_chart(answer, dark=dark), width="content")
+    with st.container(horizontal=True):
+        for start in range(0, answer.sizes["step"], WALK_PART):
+            charts.draw(
+                answer,
+                f"walk-{start}",
+                lambda dark, k=start: figure.walk_part(answer, k, k + WALK_PART, dark=dark),  # type: ignore[misc]
+                start,
+                width="content",
+            )
     st.caption(
-        "Spherical interpolation: straight lines would leave the shell where nearly all latent numbers lie "
-        "(White, 2016). Smooth changes speak against pictures learned by heart, but do not prove it."
+        "Under each picture: its part of the way. Spherical interpolation: straight lines would leave the "
+        "shell where nearly all latent numbers lie (White, 2016). Smooth changes speak against pictures "
+        "learned by heart, but do not prove it."
     )
     panel.footer(answer, spec, lambda: figure.walk_chart(answer), name="walk")
     st.header("Samples")
-    charts.draw(answer, "samples", lambda dark: figure.sample_chart(answer, dark=dark), width="content")
+    with st.container(horizontal=True):
+        for start in range(0, answer.sizes["seed"], SAMPLES_PART):
+            charts.draw(
+                answer,
+                f"samples-{start}",
+                lambda dark, k=start: figure.sample_chart(  # type: ignore[misc]
+                    answer, columns=SAMPLES_WIDE, dark=dark, start=k, stop=k + SAMPLES_PART
+                ),
+                start,
+                width="content",
+            )
     st.caption("Not chosen: the first seeds in order, so failures are among them.")
     panel.footer(answer, spec, lambda: figure.sample_chart(answer), name="samples")

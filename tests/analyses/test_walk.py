@@ -56,6 +56,10 @@ def test_ends_are_the_pictures_of_their_seeds(painter):
     assert "From seed 3 to seed 1 in 7 steps" in figure.words(answer)
     assert figure.walk_chart(answer, columns=4).to_dict()
     assert figure.sample_chart(answer, columns=3).to_dict()
+    part = figure.sample_chart(answer, columns=2, start=3, stop=9).to_dict()
+    assert part["description"] == "2 pictures made from the seeds 3 to 4"
+    part = figure.walk_part(answer, 6, 9).to_dict()
+    assert part["description"] == "Steps 7 to 7 of the walk: 100 % of the way"
     assert len(figure.table(answer)) == 7
 
 

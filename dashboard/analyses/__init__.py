@@ -58,7 +58,7 @@ ANALYSES: dict[str, Analysis] = {
     "recording": Analysis("sources", "recording", 3),
     "network": Analysis("network", "layer_table", 3),
     "look": Analysis("adding", "look", 1),
-    "inspect": Analysis("inspect", "inspect", 1),
+    "inspect": Analysis("inspect", "inspect", 2),
     "activations": Analysis("activations", "activations", 1, lane="long", kept=False),
     "rdm": Analysis("rdms", "network_rdms", 1, lane="long", builds_on=("activations",)),
     "area-rdm": Analysis("rdms", "area_rdms", 2),
@@ -76,7 +76,7 @@ ANALYSES: dict[str, Analysis] = {
     "reweighted": Analysis(
         "reweighted", "reweigh", 1, lane="long", builds_on=("activations", "rdm", "area-rdm")
     ),
-    "time-rsa": Analysis("time_rsa", "answer", 1, lane="long", builds_on=("rdm",)),
+    "time-rsa": Analysis("time_rsa", "answer", 2, lane="long", builds_on=("rdm",)),
     "predictions": Analysis("predictions", "predictions", 2, lane="long"),
     "training": Analysis("network", "training", 1),
     "costs": Analysis("network", "costs", 1),

@@ -24,8 +24,10 @@ def inspect(spec: InspectSpec) -> xr.Dataset:
     xarray.Dataset
         Per area ``n_subjects``, ``n_units``, ``n_repeats``, ``ceiling_lower``, ``ceiling_upper`` (Spearman,
         NaN with one subject); ``heat`` (area, row, column), z-scores over stimuli of the mean responses, NaN
-        where an area has fewer units; per unit ``reliability`` (NaN without repeats), ``mean`` and ``std``,
-        with the coordinates ``unit_area`` and ``unit_subject``.
+        where an area has fewer units; ``course`` (area, time), the mean response over repeats, stimuli, units
+        and subjects, or the mean dissimilarity of RDMs over time, NaN in areas without; per unit
+        ``reliability`` (NaN without repeats), ``mean`` and ``std``, with the coordinates ``unit_area`` and
+        ``unit_subject``.
     """
     recording = recordings.load(spec.recording)
     units = _units(recording, spec.seed)
@@ -39,9 +41,14 @@ def inspect(spec: InspectSpec) -> xr.Dataset:
             "ceiling_lower": ("area", ceilings[:, 0]),
             "ceiling_upper": ("area", ceilings[:, 1]),
             "heat": (("area", "row", "column"), heat, {"units": "standard deviations"}),
+            "course": (("area", "time"), _courses(recording)),
             **units,
         },
-        coords={"area": list(recording.areas), "row_name": ("row", rows)},
+        coords={
+            "area": list(recording.areas),
+            "row_name": ("row", rows),
+            "time": ("time", np.array(recording.times_ms, dtype=np.float64), {"units": "ms"}),
+        },
         attrs={
             "title": recording.title,
             "n_stimuli": len(recording.stimulus_names),
@@ -52,6 +59,17 @@ def inspect(spec: InspectSpec) -> xr.Dataset:
             "simulated": "yes" if recording.simulated else "no",
         },
     )
+
+
+def _courses(recording: Recording) -> np.ndarray:
+    """Return the mean over all but area and time, (n_areas, n_times)."""
+    found = np.full((len(recording.areas), len(recording.times_ms)), np.nan)
+    for k, area in enumerate(recording.areas):
+        if area in recording.courses:
+            found[k] = np.mean([course.mean(axis=(0, 1, 2)) for course in recording.courses[area]], axis=0)
+        elif area in recording.movies:
+            found[k] = recording.movies[area].mean(axis=(0, 2))
+    return found
 
 
 def _has_pictures(recording: Recording) -> bool:

@@ -52,6 +52,10 @@ def stimulus_set(spec: StimuliSpec) -> xr.Dataset:
     )
 
 
+def _timed(found: recordings.Recording, area: str) -> bool:
+    return area in found.courses or area in found.movies
+
+
 def recording(spec: RecordingSpec) -> xr.Dataset:
     """Return the facts about each area of a recording.
 
@@ -71,7 +75,7 @@ def recording(spec: RecordingSpec) -> xr.Dataset:
             "n_stimuli": ("area", [len(found.stimulus_names)] * len(found.areas)),
             "n_units": ("area", [found.units.get(area, 0) for area in found.areas]),
             "has_responses": ("area", np.array([bool(rs) for rs in responses], dtype=np.int8)),
-            "n_times": ("area", [len(found.times_ms) * (a in found.courses) for a in found.areas]),
+            "n_times": ("area", [len(found.times_ms) * _timed(found, a) for a in found.areas]),
             "has_repeats": (
                 "area",
                 np.array([any(r.ndim == 3 for r in rs) for rs in responses], dtype=np.int8),

@@ -72,21 +72,39 @@ def answer(spec: TimeRsaSpec) -> xr.Dataset:
     _check(spec)
     report(0.0, f"Opening {spec.recording.partition('?')[0]}")
     recording = recordings.load(spec.recording)
-    area, courses = over_time_of(recording, spec.area)
+    area = _area(recording, spec.area)
     if len(recording.times_ms) > MOST_TIMES:
         message = f"{recording.title} has {len(recording.times_ms)} times, more than {MOST_TIMES}."
         raise InputError(message, "Average neighbouring samples, or choose a window.")
-    metric = chosen_metric(spec, courses)
+    given = recording.movies.get(area)
+    metric = chosen_metric(spec, recording.over_time(area)) if given is None else _of_network(spec, recording)
     with part(0.02, 0.3):
         layers = compute(network_rdms(spec.replace(metric=metric), spec.network, spec.layers))
     pairs = recordings.matching_pairs(list(layers.stimulus.values), list(recording.stimulus_names))
     models = layers.rdm.values[:, pairs]
     with part(0.3, 0.5):
-        movies = _movies(courses, metric)
+        movies = _movies(recording.over_time(area), metric) if given is None else given
     scores = over_time.courses(models, movies, spec.measure)
     with part(0.5, 1.0):
         tested = _tested(models, movies, scores, np.array(recording.times_ms), spec)
     return _labelled(spec, recording, area, metric, layers, movies, scores, tested)
+
+
+def _area(recording: Recording, area: str) -> str:
+    """Return the area that is asked for, or the first of which anything is known over time."""
+    timed = [name for name in recording.areas if name in recording.courses or name in recording.movies]
+    return area or (timed or recording.areas)[0]
+
+
+def _of_network(spec: TimeRsaSpec, recording: Recording) -> str:
+    """Return the metric of the network's RDMs where those of the recording were given."""
+    if spec.metric not in ("auto", recording.rdm_metric):
+        caution(
+            "metric-of-recording",
+            f"{recording.title} was given as RDMs over time; "
+            f"the chosen metric, {spec.metric}, applies to the network only.",
+        )
+    return "correlation" if spec.metric == "auto" else spec.metric
 
 
 def _check(spec: TimeRsaSpec) -> None:
@@ -181,6 +199,10 @@ def _t_threshold(forming: float, dof: int) -> float:
     return float(stdtrit(dof, 1 - forming))
 
 
+def _unit(recording: Recording, area: str, metric: str) -> str:
+    return recording.rdm_unit if area in recording.movies else rdm.METRICS[metric].unit
+
+
 def _labelled(
     spec: TimeRsaSpec,
     recording: Recording,
@@ -213,7 +235,7 @@ def _labelled(
         "subject_score": (("subject", "layer", "time"), scores, {"units": label}),
         "ceiling_low": ("time", low, {"units": label}),
         "ceiling_high": ("time", high, {"units": label}),
-        "movie": (("time", "pair"), movies.mean(axis=0), {"units": rdm.METRICS[metric].unit}),
+        "movie": (("time", "pair"), movies.mean(axis=0), {"units": _unit(recording, area, metric)}),
         "onset": ("layer", latency.onset, {"units": "ms"}),
         "onset_low": ("layer", latency.onset_ci[:, 0], {"units": "ms"}),
         "onset_high": ("layer", latency.onset_ci[:, 1], {"units": "ms"}),
@@ -247,6 +269,7 @@ def _labelled(
             "recording_title": recording.title,
             "area_name": area,
             "metric": metric,
+            "given": "yes" if area in recording.movies else "no",
             "measure": spec.measure,
             "measure_label": label,
             "shuffle": spec.shuffle,

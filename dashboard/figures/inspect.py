@@ -146,6 +146,58 @@ def reliability_chart(ds: xr.Dataset, dark: bool = False, *, width: int | str = 
     return theme.style(chart, dark)
 
 
+def over_time(ds: xr.Dataset) -> bool:
+    """Tell whether anything is known over time."""
+    return bool("course" in ds and np.isfinite(ds["course"].to_numpy()).any())
+
+
+def course_words(ds: xr.Dataset) -> str:
+    """Say which times there are, and when the mean response is largest."""
+    times = ds["time"].to_numpy()
+    step = float(np.median(np.diff(times))) if len(times) > 1 else float("nan")
+    every = f", mostly every {theme.three_digits(step)} ms" if len(times) > 1 else ""
+    peaks = [
+        f"{area} at {times[int(np.nanargmax(values))]:g} ms"
+        for area, values in zip(answers.names(ds, "area"), ds["course"].to_numpy(), strict=True)
+        if np.isfinite(values).any()
+    ]
+    return (
+        f"{len(times)} times from {times[0]:g} to {times[-1]:g} ms after the start of the stimulus{every}. "
+        f"Largest mean: {', '.join(peaks)}."
+    )
+
+
+def course_chart(ds: xr.Dataset, dark: bool = False, *, width: int | str = "container") -> alt.Chart:
+    """Draw the mean response, or dissimilarity, of each area over time."""
+    import altair as alt
+
+    areas, times = answers.names(ds, "area"), ds["time"].to_numpy()
+    rows = [
+        {"area": area, "time": float(t), "mean": float(v)}
+        for area, values in zip(areas, ds["course"].to_numpy(), strict=True)
+        for t, v in zip(times, values, strict=True)
+        if np.isfinite(v)
+    ]
+    colours = [theme.colour("brain", dark)] if len(areas) == 1 else theme.category_colours(len(areas), dark)
+    of_rdms = not int(ds["n_units"].sum())
+    chart = (
+        alt.Chart(alt.Data(values=rows))
+        .mark_line(strokeWidth=2, point=len(times) == 1)
+        .encode(
+            x=alt.X("time:Q", title="Time from the start of the stimulus (ms)", scale=alt.Scale(nice=False)),
+            y=alt.Y("mean:Q", title="Mean dissimilarity" if of_rdms else "Mean response"),
+            color=alt.Color("area:N", title="Area", legend=alt.Legend() if len(areas) > 1 else None).scale(
+                domain=areas, range=colours
+            ),
+            tooltip=["area:N", "time:Q", alt.Tooltip("mean:Q", format=".4g")],
+        )
+        .properties(
+            width=width, height=180, title="Mean over stimuli and units", description=course_words(ds)
+        )
+    )
+    return theme.style(chart, dark)
+
+
 def main_chart(ds: xr.Dataset, width: int = 640) -> alt.Chart:
     """Draw the heat map of the first area, for export."""
     return heat_chart(ds, width=width - 12)

@@ -92,12 +92,17 @@ def caption(ds: xr.Dataset) -> str:
         else ""
     )
     return (
-        f"{a['measure_label']} of each layer's RDM with the RDM of every time bin ({a['metric']}), mean of "
+        f"{a['measure_label']} of each layer's RDM with the RDM of every time bin ({_metric(ds)}), mean of "
         f"{ds.sizes['subject']} subjects. {ceiling}{spread}Bars below: clusters with p ≤ .05, corrected over "
         f"times and layers with {int(a['n_labellings']) - 1:,} {SHUFFLES[a['shuffle']]} (Maris & Oostenveld, "
         "2007). A cluster speaks as a whole: its first bin is not tested by itself, so take onsets as rough "
         "(Sassenhagen & Draschkow, 2019)."
     )
+
+
+def _metric(ds: xr.Dataset) -> str:
+    a = ds.attrs
+    return f"as given; layers: {a['metric']}" if a.get("given") == "yes" else str(a["metric"])
 
 
 def words(ds: xr.Dataset) -> str:

@@ -160,7 +160,7 @@ def latencies(
     """
     n, models = samples.shape[:2]
     first = onsets(true, threshold, critical)
-    again = onsets(samples.reshape(n * models, -1), threshold, critical).reshape(n, models)
+    again = onsets(samples.reshape(n * models, len(times)), threshold, critical).reshape(n, models)
     there = first >= 0
     onset = np.where(there, times[first], np.nan)
     peak = np.where(there, times[np.nanargmax(np.nan_to_num(score, nan=-np.inf), axis=1)], np.nan)

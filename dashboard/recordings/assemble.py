@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from dashboard.errors import InputError, caution, listing
-from dashboard.recordings.readers.source import Source, shown
+from dashboard.errors import InputError, caution, collect_cautions, listing
+from dashboard.recordings import moments
+from dashboard.recordings.readers.source import OVER_TIME, TIMES_OF, Source, check_size, shown
 from dashboard.recordings.recipe import Recipe
 from dashboard.stimuli.sets import clean_name, natural
 
@@ -22,6 +23,9 @@ FEWEST = 3
 FEW = 10
 NOT_AVAILABLE = "n/a"
 """What stands in BIDS tables where nothing is known."""
+
+MOSTLY = 0.5
+"""Share of responses without a row from which on the times of a table do not fit each other."""
 
 SYMMETRY = 1e-8
 """Relative difference between the two halves of an RDM that is taken for rounding."""
@@ -59,9 +63,11 @@ class Parts:
     courses : dict
         By area and subject: (n_repeats, n_stimuli, n_units, n_times) float64 where the course is kept.
     times_ms : tuple of float
-        (n_times,) of the courses.
+        (n_times,) of the courses or movies.
     rdms : dict
         By area and subject: (n_pairs,) float64.
+    movies : dict
+        By area and subject: (n_times, n_pairs) float64 where RDMs are given over time.
     columns : dict
         Facts about the stimuli by name: (n_stimuli,).
     by_position : bool
@@ -73,6 +79,7 @@ class Parts:
     courses: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     times_ms: tuple[float, ...] = ()
     rdms: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    movies: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     columns: dict[str, np.ndarray] = field(default_factory=dict)
     by_position: bool = False
 
@@ -134,7 +141,15 @@ def _labels(source: Source, name: str, recipe: Recipe) -> list[str]:
 
 
 def _options(recipe: Recipe) -> dict[str, object]:
-    return {"start": recipe.start, "stop": recipe.stop, "decimal": recipe.decimal, "grid": recipe.grid}
+    used = (recipe.names, recipe.time, recipe.repeat, recipe.subject) if recipe.time else ()
+    return {
+        "start": recipe.start,
+        "stop": recipe.stop,
+        "decimal": recipe.decimal,
+        "bin_ms": recipe.bin_ms,
+        "without": used,
+        "grid": recipe.grid,
+    }
 
 
 def _check_axes(values: np.ndarray, name: str, recipe: Recipe) -> None:
@@ -148,17 +163,17 @@ def _check_axes(values: np.ndarray, name: str, recipe: Recipe) -> None:
 
 
 def _response_parts(source: Source, recipe: Recipe) -> Parts:
-    if "row" in recipe.axes:
-        blocks, columns = _long(source, recipe), dict[str, np.ndarray]()
-        by_position = False
+    if "row" in recipe.axes or recipe.time:
+        blocks, times = _table(source, recipe)
     else:
         blocks = [b for name in recipe.values for b in _blocks(source, name, recipe)]
-        columns, by_position = _columns(source, recipe, blocks), not recipe.names
+        times = _times(source, recipe)
+        blocks, times = _binned(blocks, times, recipe)
+    columns = _columns(source, recipe)
     blocks = [_decided(block, recipe) for block in blocks]
     names = _common_names(blocks)
     responses: dict[str, dict[str, np.ndarray]] = {}
     courses: dict[str, dict[str, np.ndarray]] = {}
-    times = _times(source, recipe)
     for block in blocks:
         places = {name: i for i, name in enumerate(block.names)}
         course = block.values[:, [places[name] for name in names]]
@@ -178,8 +193,24 @@ def _response_parts(source: Source, recipe: Recipe) -> Parts:
         courses=courses,
         times_ms=times,
         columns=kept,
-        by_position=by_position,
+        by_position=not recipe.names,
     )
+
+
+def _binned(
+    blocks: list[Block], times: tuple[float, ...], recipe: Recipe
+) -> tuple[list[Block], tuple[float, ...]]:
+    """Average samples over time bins, unless the reader made these bins already."""
+    if times:
+        _check_times({block.values.shape[-1] for block in blocks}, times)
+    if not times or not recipe.bin_ms or recipe.values[0].endswith(OVER_TIME):
+        return blocks, times
+    told = np.array(times)
+    found = [
+        dataclasses.replace(block, values=moments.averaged(block.values, told, recipe.bin_ms)[0])
+        for block in blocks
+    ]
+    return found, tuple(map(float, moments.averaged(told, told, recipe.bin_ms)[1]))
 
 
 def _blocks(source: Source, name: str, recipe: Recipe) -> list[Block]:
@@ -204,13 +235,19 @@ def _tidy(name: str) -> str:
     return shown(name.rpartition(": ")[2] or name, 60)
 
 
+def _check_times(found: set[int], times: tuple[float, ...]) -> None:
+    if found != {len(times)}:
+        message = f"There are {' and '.join(map(str, sorted(found)))} samples for {len(times)} times."
+        raise InputError(message, "Choose arrays with the same times.")
+
+
 def _window(values: np.ndarray, recipe: Recipe, name: str) -> np.ndarray:
     """Move the time axis, if there is one, to the end, and average it over the window unless it is kept."""
     if "time" not in recipe.axes:
         return values[..., None]
     axis = recipe.axes.index("time")
     n = values.shape[axis]
-    start, stop = _ends(recipe, n, name)
+    start, stop = (0, n) if name.endswith(OVER_TIME) else _ends(recipe, n, name)
     inside = np.moveaxis(values, axis, -1)[..., start:stop]
     told = f"averaged over samples {start} to {stop - 1} of {n}"
     if recipe.course == "keep":
@@ -235,6 +272,8 @@ def _times(source: Source, recipe: Recipe) -> tuple[float, ...]:
     if recipe.course != "keep" or "time" not in recipe.axes:
         return ()
     name = recipe.values[0]
+    if name.endswith(OVER_TIME):
+        return tuple(float(t) * 1000 for t in _numbers(source, TIMES_OF + name, recipe))
     n = source.array(name).shape[recipe.axes.index("time")]
     start, stop = _ends(recipe, n, name)
     if not recipe.times:
@@ -424,57 +463,156 @@ def _joined_rows(values: np.ndarray, places: Mapping[str, list[int]], recipe: Re
     return cube.reshape(-1, *cube.shape[2:])
 
 
-def _long(source: Source, recipe: Recipe) -> list[Block]:
-    """Build blocks from a long table: a number per row, with columns for stimulus, unit, subject, repeat."""
-    if recipe.axes != ("row",) or len(recipe.values) != 1 or not recipe.names or not recipe.unit:
-        raise InputError(
-            "A long table needs a column of numbers, one of stimuli and one of units.", "Choose all three."
-        )
+def _table(source: Source, recipe: Recipe) -> tuple[list[Block], tuple[float, ...]]:
+    """Build blocks from a table: long, with a number per row, or with a time per row and a column per unit.
+
+    Returns the times in milliseconds, too, where the course over time is kept.
+    """
+    long = "row" in recipe.axes
+    _check_table(recipe, long)
     values = _numbers(source, recipe.values[0], recipe)
     _check_axes(values, recipe.values[0], recipe)
+    if not long and recipe.axes.index("stimulus") == 1:
+        values = values.T
     n = len(values)
-    keys = {"stimulus": recipe.names, "unit": recipe.unit, "subject": recipe.subject}
-    keys |= {"repeat": recipe.repeat, "area": recipe.area}
+    keys = {"stimulus": recipe.names, "subject": recipe.subject, "repeat": recipe.repeat}
+    keys |= {"unit": recipe.unit, "area": recipe.area} if long else {}
     found = {key: _labels(source, column, recipe) for key, column in keys.items() if column}
     for key, labels in found.items():
         if len(labels) != n:
             message = f'"{shown(keys[key])}" has {len(labels)} entries for {n} rows.'
             raise InputError(message, "Choose a column of the same table.")
     _refuse_zeros(found["stimulus"], recipe)
+    when = _moments(source, recipe, n)
     subjects, areas = found.get("subject", [ONE_SUBJECT] * n), found.get("area", [recipe.area_name] * n)
-    named = _named_rows(found["stimulus"], recipe)
+    named = [i for i in _named_rows(found["stimulus"], recipe) if when.place[i] >= 0]
+    order = list(dict.fromkeys(found["stimulus"]))
     blocks = []
     for area, subject in dict.fromkeys((areas[i], subjects[i]) for i in named):
         rows = [i for i in named if areas[i] == area and subjects[i] == subject]
         picked = {key: [labels[i] for i in rows] for key, labels in found.items()}
-        blocks.append(_pivoted(values[rows], picked, area, subject, recipe))
-    return blocks
+        cube, names = _pivoted(
+            values[rows].reshape(len(rows), -1), picked, order, when, when.place[rows], recipe
+        )
+        blocks.append(Block(_tidy(area), _tidy(subject), cube, names))
+    return blocks, tuple(map(float, when.times_ms)) if recipe.course == "keep" and recipe.time else ()
+
+
+def _check_table(recipe: Recipe, long: bool) -> None:
+    if long and (recipe.axes != ("row",) or len(recipe.values) != 1 or not recipe.names or not recipe.unit):
+        raise InputError(
+            "A long table needs a column of numbers, one of stimuli and one of units.", "Choose all three."
+        )
+    if not long and (
+        sorted(recipe.axes) != ["stimulus", "unit"] or len(recipe.values) != 1 or not recipe.names
+    ):
+        message = (
+            "A table with a time in every row needs a column of stimuli, and columns or an array of units."
+        )
+        raise InputError(message, "Say that its axes count stimuli and units, and choose the stimuli.")
+    if recipe.form == "rdms":
+        raise InputError("A table with times cannot hold RDMs.", "Give RDMs as arrays.")
+
+
+def _moments(source: Source, recipe: Recipe, n: int) -> moments.Moments:
+    """Return when each row was measured; without a column of times all at once."""
+    if not recipe.time:
+        return moments.Moments(np.zeros(n, dtype=np.int64), np.zeros(1))
+    told = _numbers(source, recipe.time, recipe) * (1000.0 if recipe.time_unit == "s" else 1.0)
+    if told.shape != (n,):
+        message = f'"{shown(recipe.time)}" has {told.size} times for {n} rows.'
+        raise InputError(message, "Choose a column of the same table.")
+    start, stop = (None if end is None else int(end) for end in (recipe.start, recipe.stop))
+    found = moments.of_rows(told, recipe.bin_ms, start, stop)
+    if recipe.course != "keep":
+        caution("time-averaged", f"Responses are averaged over {len(found.times_ms)} times.")
+    else:
+        told_times = f"averaged over {len(found.times_ms)} times"
+        caution("time-averaged", f"Questions that are not about time use responses {told_times}.")
+    return found
 
 
 def _pivoted(
-    values: np.ndarray, keys: Mapping[str, list[str]], area: str, subject: str, recipe: Recipe
-) -> Block:
-    stimuli, units = (sorted(set(keys[k]), key=natural) for k in ("stimulus", "unit"))
-    stimuli = list(dict.fromkeys(keys["stimulus"]))
-    counted: Counter[tuple[str, str]] = Counter()
-    repeats = []
-    for pair in zip(keys["stimulus"], keys["unit"], strict=True):
-        repeats.append(counted[pair])
-        counted[pair] += 1
+    values: np.ndarray,
+    keys: Mapping[str, list[str]],
+    order: list[str],
+    when: moments.Moments,
+    place: np.ndarray,
+    recipe: Recipe,
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Put rows in their places.
+
+    Parameters
+    ----------
+    values : np.ndarray
+        (n_rows, 1) of a long table, else (n_rows, n_units).
+    keys : mapping
+        Stimulus and, where there is one, unit and repeat of each row.
+    order : list of str
+        Names of the stimuli in the order of the whole table.
+    when : Moments
+    place : np.ndarray
+        (n_rows,) time of each row.
+
+    Returns
+    -------
+    values (n_repeats, n_stimuli, n_units, n_times), NaN where no row tells it, and the names of the stimuli.
+    """
+    inside = set(keys["stimulus"])
+    stimuli = [name for name in order if name in inside]
+    units = sorted(set(keys["unit"]), key=natural) if "unit" in keys else list(range(values.shape[1]))
+    at_stimulus, at_unit = ({name: i for i, name in enumerate(each)} for each in (stimuli, units))
+    stimulus = np.array([at_stimulus[name] for name in keys["stimulus"]])
+    unit = (
+        np.array([[at_unit[name]] for name in keys["unit"]])
+        if "unit" in keys
+        else np.arange(len(units))[None]
+    )
+    repeat = _repeat_of_row(keys, when, place, recipe)
+    shape = (int(repeat.max()) + 1, len(stimuli), len(units), len(when.times_ms))
+    check_size(shape, 8, recipe.values[0], "the table")
+    total, count = np.zeros(shape), np.zeros(shape, dtype=np.int64)
+    where = (repeat[:, None], stimulus[:, None], unit, place[:, None])
+    np.add.at(total, where, values)
+    np.add.at(count, where, 1)
+    _tell_places(count, when)
+    with np.errstate(invalid="ignore"):
+        cube = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return cube.mean(axis=0, keepdims=True) if recipe.repeats == "mean" else cube, tuple(stimuli)
+
+
+def _repeat_of_row(
+    keys: Mapping[str, list[str]], when: moments.Moments, place: np.ndarray, recipe: Recipe
+) -> np.ndarray:
+    """Return the repeat of each row, (n_rows,): as told, else the how manieth of its kind it is."""
     if "repeat" in keys:
         order = {label: i for i, label in enumerate(sorted(set(keys["repeat"]), key=natural))}
-        repeats = [order[label] for label in keys["repeat"]]
-    elif max(counted.values()) > 1 and recipe.repeats == "refuse":
-        pair = next(p for p, count in counted.items() if count > 1)
-        message = f'Several rows tell the response of unit "{shown(pair[1])}" to "{shown(pair[0])}".'
+        return np.array([order[label] for label in keys["repeat"]])
+    if when.binned:  # rows of one bin cannot be told from repeats
+        return np.zeros(len(place), dtype=np.int64)
+    counted: Counter[tuple[Any, ...]] = Counter()
+    found = []
+    for kind in zip(keys["stimulus"], keys.get("unit", keys["stimulus"]), place.tolist(), strict=True):
+        found.append(counted[kind])
+        counted[kind] += 1
+    if max(counted.values()) > 1 and recipe.repeats == "refuse":
+        stimulus, unit, _ = next(kind for kind, count in counted.items() if count > 1)
+        who = f'unit "{shown(unit)}"' if "unit" in keys else "the units"
+        message = f'Several rows tell the response of {who} to "{shown(stimulus)}".'
         raise InputError(message, "Say that they are repeats, or choose the column that counts repeats.")
-    cube = np.full((max(repeats) + 1, len(stimuli), len(units)), np.nan)
-    at = {name: i for i, name in enumerate(stimuli)}, {name: i for i, name in enumerate(units)}
-    where = (repeats, [at[0][s] for s in keys["stimulus"]], [at[1][u] for u in keys["unit"]])
-    cube[where] = values
-    if recipe.repeats == "mean":
-        cube = cube.mean(axis=0, keepdims=True)
-    return Block(_tidy(area), _tidy(subject), cube[..., None], tuple(stimuli))
+    return np.array(found)
+
+
+def _tell_places(count: np.ndarray, when: moments.Moments) -> None:
+    """Tell of places that several rows fill, and refuse times that hardly any two rows share."""
+    if count.max() > 1:
+        caution("rows-averaged", f"Up to {int(count.max())} rows tell the same response, and are averaged.")
+    empty = float((count == 0).mean())
+    if empty > MOSTLY and len(when.times_ms) > 1:
+        message = (
+            f"The rows have {len(when.times_ms)} different times, so that {empty:.0%} of the responses lack."
+        )
+        raise InputError(message, "Give a width for time bins: what falls into one bin is averaged.")
 
 
 # --- what the user decides -------------------------------------------------------------------------
@@ -558,7 +696,7 @@ def _tell_constant(responses: Mapping[str, Mapping[str, np.ndarray]], recipe: Re
         caution("constant-units", f"Some units never change: {told}. They are kept.")
 
 
-def _columns(source: Source, recipe: Recipe, blocks: Sequence[Block]) -> dict[str, np.ndarray]:
+def _columns(source: Source, recipe: Recipe) -> dict[str, np.ndarray]:
     """Read the facts about the rows that the recipe names: (n_rows,) each."""
     found = {}
     for label in recipe.columns:
@@ -593,29 +731,52 @@ def _of_names(source: Source, recipe: Recipe, values: np.ndarray, names: Sequenc
 
 
 def _rdm_parts(source: Source, recipe: Recipe) -> Parts:
-    rdms: dict[str, dict[str, np.ndarray]] = {}
+    movies: dict[str, dict[str, np.ndarray]] = {}
     n = 0
     for name in recipe.values:
         stack = _stack(_numbers(source, name, recipe), name, recipe)
-        count = _stimuli_of(stack.shape[1], name)
+        count = _stimuli_of(stack.shape[2], name)
         if n and count != n:
             message = f"The RDMs have {n} and {count} stimuli."
             raise InputError(message, "Choose RDMs of the same stimuli.")
         n = count
         several = len(recipe.values) > 1
         area = _tidy(name) if several and recipe.each == "area" else recipe.area_name
-        subjects = rdms.setdefault(area, {})
-        for label, rdm in zip(_rdm_subjects(source, recipe, name, len(stack)), stack, strict=True):
+        subjects = movies.setdefault(area, {})
+        for label, movie in zip(_rdm_subjects(source, recipe, name, len(stack)), stack, strict=True):
             if label in subjects:
                 message = f'Two RDMs of {area} belong to "{shown(label)}".'
                 raise InputError(message, "Give every subject one name, or choose one RDM each.")
-            subjects[label] = rdm
+            subjects[label] = movie
     names = _row_names(source, recipe, n, 0, recipe.values[0])
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         message = f"{len(twice)} stimuli have the same name, such as {listing(map(shown, twice))}."
         raise InputError(message, "RDMs need one name per stimulus.")
-    return Parts(names=tuple(names), rdms=rdms, by_position=not recipe.names)
+    rdms = {area: {who: movie.mean(axis=0) for who, movie in each.items()} for area, each in movies.items()}
+    parts = Parts(names=tuple(names), rdms=rdms, by_position=not recipe.names)
+    if "time" not in recipe.axes:
+        return parts
+    times = _times(source, dataclasses.replace(recipe, course="keep"))
+    _check_times({len(movie) for each in movies.values() for movie in each.values()}, times)
+    return _with_movies(parts, movies, times, recipe)
+
+
+def _with_movies(
+    parts: Parts, movies: dict[str, dict[str, np.ndarray]], times: tuple[float, ...], recipe: Recipe
+) -> Parts:
+    """Add RDMs over time, averaged over time bins where that is asked for."""
+    told = np.array(times)
+    if recipe.course != "keep":
+        caution("time-averaged", f"RDMs are averaged over {len(times)} times.")
+        return parts
+    caution("time-averaged", f"Questions that are not about time use RDMs averaged over {len(times)} times.")
+    kept = {
+        area: {who: moments.averaged(m.T, told, recipe.bin_ms)[0].T for who, m in each.items()}
+        for area, each in movies.items()
+    }
+    middles = moments.averaged(told, told, recipe.bin_ms)[1]
+    return dataclasses.replace(parts, movies=kept, times_ms=tuple(map(float, middles)))
 
 
 def _rdm_subjects(source: Source, recipe: Recipe, name: str, n: int) -> list[str]:
@@ -631,7 +792,7 @@ def _rdm_subjects(source: Source, recipe: Recipe, name: str, n: int) -> list[str
 
 
 def _stack(values: np.ndarray, name: str, recipe: Recipe) -> np.ndarray:
-    """Return condensed RDMs: (n_subjects, n_pairs)."""
+    """Return condensed RDMs: (n_subjects, n_times, n_pairs), one time where they do not change."""
     _check_axes(values, name, recipe)
     if not np.isfinite(values).all():
         bad = int((~np.isfinite(values)).sum())
@@ -639,15 +800,26 @@ def _stack(values: np.ndarray, name: str, recipe: Recipe) -> np.ndarray:
         raise InputError(message, "Repair them; negative values are allowed, missing ones are not.")
     counts = Counter(recipe.axes)
     square, condensed = counts["stimulus"] == 2, counts["pair"] == 1 and not counts["stimulus"]
-    if not square and not condensed or counts["unit"] or counts["row"] or counts["time"]:
+    if not square and not condensed or counts["unit"] or counts["row"] or counts["time"] > 1:
         message = f'The axes of "{shown(name)}" are described as {", ".join(recipe.axes)}.'
-        raise InputError(message, "RDMs need two axes of stimuli, or one of pairs.")
+        raise InputError(message, "RDMs need two axes of stimuli, or one of pairs, and at most one of time.")
     last = [i for i, axis in enumerate(recipe.axes) if axis in ("stimulus", "pair")]
-    others = [i for i in range(values.ndim) if i not in last]
-    values = values.transpose(*others, *last)
-    tail = values.shape[len(others) :]
+    over = [i for i, axis in enumerate(recipe.axes) if axis == "time"]
+    others = [i for i in range(values.ndim) if i not in (*last, *over)]
+    values = values.transpose(*others, *over, *last)
+    tail, n_times = values.shape[values.ndim - len(last) :], 1
+    if over:
+        n_times = values.shape[len(others)]
+        start, stop = _ends(recipe, n_times, name)
+        values, n_times = values[(slice(None),) * len(others) + (slice(start, stop),)], stop - start
     stack = values.reshape(-1, *tail)
-    return np.stack([_condensed(rdm, name, recipe) for rdm in stack]) if square else _signed(stack, recipe)
+    with collect_cautions() as told:
+        flat = (
+            np.stack([_condensed(rdm, name, recipe) for rdm in stack]) if square else _signed(stack, recipe)
+        )
+    for each in {c.code: c for c in told}.values():  # once, not for every RDM
+        caution(each.code, each.message)
+    return flat.reshape(-1, n_times, flat.shape[-1])
 
 
 def _signed(values: np.ndarray, recipe: Recipe) -> np.ndarray:

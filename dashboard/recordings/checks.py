@@ -45,7 +45,7 @@ def validate(recording: Recording, *, drop_nan_units: bool = False) -> Recording
         for area, given in recording.responses.items()
     }
     courses = _courses(recording, names)
-    rdms = {}
+    rdms, movies = {}, _movies(recording, len(names))
     for area, values in recording.rdms.items():
         rdms[area] = _rdms(values, len(names), area)
         _subjects(recording, area, len(rdms[area]))
@@ -64,6 +64,7 @@ def validate(recording: Recording, *, drop_nan_units: bool = False) -> Recording
         courses=courses,
         times_ms=tuple(map(float, recording.times_ms)),
         rdms=rdms,
+        movies=movies,
         behaviour={name: _rdms(values, len(names), name) for name, values in recording.behaviour.items()},
         models={name: _rdms(values[None], len(names), name)[0] for name, values in recording.models.items()},
     )
@@ -120,6 +121,20 @@ def _courses(recording: Recording, names: tuple[str, ...]) -> dict[str, tuple[np
                 )
                 raise InputError(message, "Repair or leave out these units.")
         found[area] = tuple(np.ascontiguousarray(values, dtype=np.float64) for values in given)
+    return found
+
+
+def _movies(recording: Recording, n: int) -> dict[str, np.ndarray]:
+    """Check RDMs over time, (n_subjects, n_times, n_pairs) by area; return them as float64."""
+    found = {}
+    for area, movie in recording.movies.items():
+        if movie.ndim != 3 or movie.shape[1] != len(recording.times_ms):
+            shape = " x ".join(map(str, movie.shape))
+            message = f"The RDMs over time of {area} have the shape {shape}."
+            raise InputError(message, "Give subjects x times x pairs.")
+        _subjects(recording, area, len(movie))
+        flat = _rdms(movie.reshape(-1, movie.shape[2]), n, f"{area} over time")
+        found[area] = flat.reshape(movie.shape)
     return found
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
+from typing import Any
 
+import numpy as np
+
+from dashboard.errors import InputError
 from dashboard.recordings.readers import volumes
-from dashboard.recordings.readers.source import Array, Source
+from dashboard.recordings.readers.source import OVER_TIME, Array, Source
 from dashboard.recordings.readers.tables import ALL_NUMBERS
-from dashboard.recordings.recipe import Axis, Recipe
+from dashboard.recordings.recipe import Axis, Recipe, TimeUnit
 
 _STIMULI = re.compile(
     r"stim|image|picture|pict|item|condition|cond|object|name|file|label|concept|trial_type|id$", re.I
@@ -29,6 +33,7 @@ _REPEATS = re.compile(r"^rep|repeat|repetition|^trial$", re.I)
 _VALUES = re.compile(r"resp|value|rate|activ|beta|spike|fr$|signal|dff|measure", re.I)
 _RDMS = re.compile(r"rdm|rsm|dissim|distance", re.I)
 _TIME = re.compile(r"time|^t$|latenc|_ms$", re.I)
+_MS, _S = re.compile(r"_ms$|\(ms\)|millisec|msec", re.I), re.compile(r"_s$|\(s\)|_sec|seconds", re.I)
 SECONDS_BELOW = 20.0
 """Times that span less than this are taken for seconds."""
 _BESIDE = re.compile(r"xyz|pos|coord|std|sem|pval|index|time|start|stop|electrode", re.I)
@@ -127,9 +132,10 @@ def _long(source: Source) -> Recipe | None:
     stimuli = [a for a in texts or columns if not _SUBJECTS.search(a.name)]
     unit, names = _first(columns, _UNITS), _first(stimuli, _STIMULI)
     numbers = [a for a in columns if a.kind == "number" and a.name not in (unit, names)]
-    value = _first(numbers, _VALUES)
+    time = _first(numbers, _TIME)
+    value = _first([a for a in numbers if a.name != time], _VALUES)
     if not (unit and names and value) or unit == names or len(numbers) > 4:
-        return None
+        return _wide(source, columns, names, time)
     return Recipe(
         values=(value,),
         axes=("row",),
@@ -138,7 +144,41 @@ def _long(source: Source) -> Recipe | None:
         subject=_first(columns, _SUBJECTS),
         area=_first(texts, _AREAS),
         repeat=_first(columns, _REPEATS),
+        **_timed(source, time),
     )
+
+
+def _wide(source: Source, columns: list[Array], names: str, time: str) -> Recipe | None:
+    """Guess a table with a column per unit and a row per stimulus and time: times that come again."""
+    joined = next((a for a in source.arrays if a.name == ALL_NUMBERS), None)
+    if not (names and time and joined) or names == time:
+        return None
+    told = _values(source, time)
+    if not 1 < len(np.unique(told)) <= len(told) / 2:
+        return None
+    return Recipe(
+        values=(ALL_NUMBERS,),
+        axes=("stimulus", "unit"),
+        names=names,
+        subject=_first(columns, _SUBJECTS),
+        repeat=_first(columns, _REPEATS),
+        **_timed(source, time),
+    )
+
+
+def _timed(source: Source, time: str) -> dict[str, Any]:
+    """Return what a recipe says of a column of times."""
+    if not time:
+        return {}
+    return {"time": time, "course": "keep", "time_unit": _unit_of(source, source.array(time))}
+
+
+def _unit_of(source: Source, times: Array) -> TimeUnit:
+    """Return the unit of times: as their name says, else by what they span."""
+    base = _base(times)
+    if _MS.search(base):
+        return "ms"
+    return "s" if _S.search(base) or _seconds(source, times) else "ms"
 
 
 def _rdms(source: Source) -> Recipe | None:
@@ -153,6 +193,7 @@ def _rdms(source: Source) -> Recipe | None:
             else _side(array.shape[axes.index("pair")])
         )
         names = _names(source, [n])
+        axes, times = _over_time(source, array, axes)
         k = math.prod(s for s, axis in zip(array.shape, axes, strict=True) if axis == "subject")
         subjects = [a for a in _columns(source) if a.kind == "text" and a.shape[0] == k and a != names]
         return Recipe(
@@ -162,8 +203,25 @@ def _rdms(source: Source) -> Recipe | None:
             names=names.name if names else "",
             subject=_first(subjects, _SUBJECTS) or (subjects[0].name if subjects and k > 1 else ""),
             metric=source.facts.get("dissimilarity_measure", ""),
+            course="keep" if "time" in axes else "average",
+            times=times.name if times else "",
+            time_unit=_unit_of(source, times) if times else "ms",
         )
     return None
+
+
+def _over_time(source: Source, array: Array, axes: tuple[Axis, ...]) -> tuple[tuple[Axis, ...], Array | None]:
+    """Tell which axis of RDMs counts time: named so, as long as an array of times, or the longer of two."""
+    free = [i for i, axis in enumerate(axes) if axis == "subject"]
+    named = [i for i in free if array.dims and by_name(array.dims[i]) == "time"]
+    vectors = [a for a in _columns(source) if a.kind == "number" and _TIME.search(_base(a))]
+    fitting = [i for i in free if any(a.shape[0] == array.shape[i] for a in vectors)]
+    chosen = named or fitting or (sorted(free, key=lambda i: -array.shape[i]) if len(free) > 1 else [])
+    if not chosen:
+        return axes, None
+    place = chosen[0]
+    found: tuple[Axis, ...] = tuple("time" if i == place else axis for i, axis in enumerate(axes))
+    return found, next((a for a in vectors if a.shape[0] == array.shape[place]), None)
 
 
 def _rdm_axes(array: Array) -> tuple[Axis, ...]:
@@ -182,7 +240,11 @@ def _side(pairs: int) -> int:
 
 
 def _responses(source: Source) -> Recipe:
-    numbers = [a for a in _numbers(source) if len(a.shape) >= 2 and min(a.shape) > 0]
+    numbers = [
+        a
+        for a in _numbers(source)
+        if len(a.shape) >= 2 and min(a.shape) > 0 and not a.name.endswith(OVER_TIME)
+    ]
     if not numbers:
         return Recipe()
 
@@ -212,7 +274,7 @@ def _responses(source: Source) -> Recipe:
         names=names.name if names else "",
         course="keep" if "time" in axes else "average",
         times=times.name if times else "",
-        time_unit="s" if times and _TIME.search(_base(times)) and _seconds(source, times) else "ms",
+        time_unit=_unit_of(source, times) if times else "ms",
         area="" if others else _first(per_unit, _AREAS),
         subject="" if others else _first(subjects, _SUBJECTS),
         columns=tuple(
@@ -236,8 +298,16 @@ def _times(source: Source, main: Array, axes: tuple[Axis, ...]) -> Array | None:
 
 def _seconds(source: Source, times: Array) -> bool:
     """Tell whether times are seconds: no stimulus is followed for less than 20 ms."""
-    values = source.read(times.name, {})
-    return bool(abs(float(values[-1]) - float(values[0])) < SECONDS_BELOW)
+    values = _values(source, times.name)
+    return bool(np.ptp(values) < SECONDS_BELOW) if values.size else False
+
+
+def _values(source: Source, name: str) -> np.ndarray:
+    """Return an array as numbers; none where it cannot be read, which is told when it is used."""
+    try:
+        return np.asarray(source.read(name, {}), dtype=np.float64)
+    except InputError:
+        return np.empty(0)
 
 
 def _alike(numbers: list[Array], main: Array, n: int) -> list[str]:
@@ -258,7 +328,7 @@ def _alike(numbers: list[Array], main: Array, n: int) -> list[str]:
 
 def _axes(main: Array, names: Array | None) -> tuple[Axis, ...]:
     """Guess what each axis counts: by the file's own names, then by the number of names, then by size."""
-    axes: list[Axis | None] = [_by_name(dim) for dim in main.dims] or [None] * len(main.shape)
+    axes: list[Axis | None] = [by_name(dim) for dim in main.dims] or [None] * len(main.shape)
     if axes.count("stimulus") > 1:
         axes = [None if axis == "stimulus" else axis for axis in axes]
     if "stimulus" not in axes:
@@ -275,5 +345,6 @@ def _axes(main: Array, names: Array | None) -> tuple[Axis, ...]:
     return tuple(axis or "unit" for axis in axes)
 
 
-def _by_name(dim: str) -> Axis | None:
+def by_name(dim: str) -> Axis | None:
+    """Return what an axis of this name counts, or None."""
     return next((axis for axis, pattern in _AXES if pattern.search(dim)), None)

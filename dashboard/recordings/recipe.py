@@ -91,6 +91,12 @@ class Recipe:
         The area where no array tells it.
     unit, repeat : str
         Columns of a long table.
+    time : str
+        Column of a table with the time of each row, from the start of the stimulus; a table of responses may
+        be long, or have a column per unit and a row per stimulus and time.
+    bin_ms : float or None
+        Width in milliseconds of the time bins that samples, rows or RDMs over time are averaged in, and that
+        spikes are counted in; None: every time is kept, spikes in bins of 10 ms.
     start, stop : float or None
         Window on the time axis, in samples from 0; of spikes and fluorescence in seconds from the start of a
         presentation.
@@ -100,7 +106,7 @@ class Recipe:
         Array with the time of each place on the time axis, from the start of the stimulus; ``""``: samples,
         from 0.
     time_unit : "ms" or "s"
-        Unit of `times`.
+        Unit of `times` and `time`.
     repeats, missing, constant, similarity
         What is done with stimuli that come twice, missing values, constant units, and RDMs with ones on the
         diagonal; see `CHOICES`.
@@ -126,6 +132,8 @@ class Recipe:
     subject: str = ""
     unit: str = ""
     repeat: str = ""
+    time: str = ""
+    bin_ms: float | None = None
     start: float | None = None
     stop: float | None = None
     course: Course = "average"

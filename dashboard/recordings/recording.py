@@ -48,11 +48,13 @@ class Recording:
         one repeat where there were none; `responses` holds their mean over time.
     times_ms : tuple of float
         (n_times,) middle of each time bin in milliseconds from the start of the stimulus, rising; empty
-        without `courses`.
+        without `courses` and `movies`.
     rdms : Mapping of str to np.ndarray
         By area: (n_subjects, n_pairs) float64, condensed in scipy's `pdist` order, as published.
+    movies : Mapping of str to np.ndarray
+        By area: (n_subjects, n_times, n_pairs) RDMs over time, as given; `rdms` holds their mean over time.
     rdm_metric, rdm_unit : str
-        What the numbers in `rdms` are: the name of a metric and the unit to show.
+        What the numbers in `rdms` and `movies` are: the name of a metric and the unit to show.
     units : Mapping of str to int
         Units (cells, voxels) behind one subject's data, by area, where known.
     notes : Mapping of str to str
@@ -86,6 +88,7 @@ class Recording:
     courses: Mapping[str, tuple[np.ndarray, ...]] = _empty()
     times_ms: tuple[float, ...] = ()
     rdms: Mapping[str, np.ndarray] = _empty()
+    movies: Mapping[str, np.ndarray] = _empty()
     rdm_metric: str = ""
     rdm_unit: str = ""
     units: Mapping[str, int] = _empty()
@@ -116,7 +119,8 @@ class Recording:
         """
         found = self.courses.get(self._area(area), ())
         if not found:
-            message = f"{self.title} has no responses over time in {area}."
+            only = ", only RDMs" if area in self.movies else ""
+            message = f"{self.title} has no responses over time in {area}{only}."
             raise InputError(message, WITHOUT_TIME)
         return found
 
@@ -141,6 +145,7 @@ class Recording:
             responses={a: tuple(r.take(order, axis=-2) for r in rs) for a, rs in self.responses.items()},
             courses={a: tuple(c.take(order, axis=1) for c in cs) for a, cs in self.courses.items()},
             rdms={a: rdms[:, pairs] for a, rdms in self.rdms.items()},
+            movies={a: movie[:, :, pairs] for a, movie in self.movies.items()},
             behaviour={name: rdms[:, pairs] for name, rdms in self.behaviour.items()},
             models={name: rdm[pairs] for name, rdm in self.models.items()},
             stimuli=None if self.stimuli is None else self.stimuli.subset(wanted),

@@ -47,6 +47,7 @@ def load(reference: Reference) -> Recording:
     responses = {a: tuple(arrays[key] for key in s.values()) for a, s in facts["responses"].items()}
     courses = {a: tuple(arrays[key] for key in s.values()) for a, s in facts.get("courses", {}).items()}
     rdms = {a: np.stack([arrays[key] for key in s.values()]) for a, s in facts["rdms"].items()}
+    movies = {a: np.stack([arrays[k] for k in s.values()]) for a, s in facts.get("movies", {}).items()}
     return Recording(
         reference=found.reference,
         title=found.title,
@@ -63,6 +64,7 @@ def load(reference: Reference) -> Recording:
         courses=courses,
         times_ms=tuple(facts.get("times_ms", ())),
         rdms=rdms,
+        movies=movies,
         rdm_metric=recipe.metric if rdms else "",
         rdm_unit=recipe.metric or ("dissimilarity" if rdms else ""),
         units={area: rs[0].shape[-1] for area, rs in responses.items()},
@@ -181,6 +183,7 @@ def convert(files: list[list[str]], recipe: Mapping[str, Any], folder: str) -> d
         "courses": keys(parts.courses),
         "times_ms": list(parts.times_ms),
         "rdms": keys(parts.rdms),
+        "movies": keys(parts.movies),
         "columns": {
             name: [v if isinstance(v, str) else float(v) for v in values.tolist()]
             for name, values in parts.columns.items()

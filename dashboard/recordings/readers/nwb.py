@@ -1,23 +1,31 @@
 """NWB files, read by their layout from HDF5: spikes counted and fluorescence averaged per presentation.
 
+Each comes also over time, in bins from the start of the presentation.
+
 The layout is that of the NWB 2 schema (Rübel et al. 2022, eLife 11:e78362): ragged ``units/spike_times``,
 tables of intervals with ``start_time`` and ``stop_time``, and series with ``timestamps`` or a rate.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dashboard.errors import InputError, caution
+from dashboard.recordings import moments
 from dashboard.recordings.readers import hdf5
-from dashboard.recordings.readers.source import Array, Refused, Source, check_size, shown
+from dashboard.recordings.readers.source import OVER_TIME, TIMES_OF, Array, Refused, Source, check_size, shown
 
 SPIKES, MEAN = "spikes per second in ", " in "
 AREA = "areas of units"
+EARLIER = 1e-6
+"""Part of a bin by which it begins early."""
+
+BIN_S = 0.01
+"""Width of a bin of spikes in seconds, where none is asked for."""
 
 
 def open_nwb(path: Path, name: str) -> Source:
@@ -39,7 +47,7 @@ def open_nwb(path: Path, name: str) -> Source:
         if "units/spike_times" in found and "units/spike_times_index" in found:
             _add_spikes(found, table, columns, n, made, arrays, name)
         for series in _series(file, found):
-            _add_series(file, found, series, table, columns, n, made, arrays)
+            _add_series(found, series, table, columns, n, made, arrays, name)
         for label, place in columns.items():
             if not label.startswith("_") and len(found[place].shape) == 1 and found[place].shape[0] == n:
                 arrays.append(hdf5.describe(place, found[place]))
@@ -85,6 +93,72 @@ def _add_spikes(
 
     made[label] = count
     arrays.append(Array(label, (n, units), "number", ("presentation", "unit"), "counted from spike times"))
+
+    def binned(onset: np.ndarray, edges: np.ndarray) -> np.ndarray:
+        spikes, ends = found["units/spike_times"][()], index[()]
+        each = [
+            spike_rates(spikes, ends, onset + a, onset + b) for a, b in zip(edges, edges[1:], strict=False)
+        ]
+        return np.stack(each, axis=-1)
+
+    _add_binned(found, columns, label, (n, units), BIN_S, binned, made, arrays, name)
+
+
+def _add_binned(
+    found: Mapping[str, Any],
+    columns: Mapping[str, str],
+    label: str,
+    shape: tuple[int, int],
+    usual: float,
+    make: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    made: dict[str, Any],
+    arrays: list[Array],
+    name: str,
+) -> None:
+    """Add an array over time, (presentation, unit, bin), and the middles of its bins in seconds.
+
+    Parameters
+    ----------
+    usual : float
+        Width of a bin in seconds where the recipe has none.
+    make : callable
+        From onsets (n_presentations,) and edges (n_bins + 1,) to the values.
+    """
+    onset, shortest = _onsets(found, columns)
+    if not 0 < usual <= shortest <= usual * moments.MOST_BINS:
+        return
+
+    def edges(options: Mapping[str, Any]) -> np.ndarray:
+        start, stop, width = (options.get(key) for key in ("start", "stop", "bin_ms"))
+        return moments.edges(
+            0.0 if start is None else float(start),
+            shortest if stop is None else float(stop),
+            usual if width is None else float(width) / 1000,
+        )
+
+    def values(options: Mapping[str, Any]) -> np.ndarray:
+        chosen = edges(options)
+        check_size((*shape, len(chosen) - 1), 8, f"{label}{OVER_TIME}", name)
+        # What lies on an edge belongs to the later bin, though sums of times miss it by rounding.
+        return make(onset, chosen - EARLIER * (chosen[1] - chosen[0]))
+
+    def middles(options: Mapping[str, Any]) -> np.ndarray:
+        chosen = edges(options)
+        return (chosen[1:] + chosen[:-1]) / 2
+
+    bins = len(edges({})) - 1
+    long = f"{label}{OVER_TIME}"
+    made |= {long: values, f"{TIMES_OF}{long}": middles}
+    note = f"in bins of {1000 * usual:g} ms, or as asked for"
+    arrays.append(Array(long, (*shape, bins), "number", ("presentation", "unit", "bin"), note))
+    arrays.append(Array(f"{TIMES_OF}{long}", (bins,), "number", ("bin",), "seconds from the start"))
+
+
+def _onsets(found: Mapping[str, Any], columns: Mapping[str, str]) -> tuple[np.ndarray, float]:
+    """Return the starts of the presentations (n_presentations,) and the shortest length, in seconds."""
+    onset = np.asarray(found[columns["start_time"]][()], dtype=np.float64)
+    end = np.asarray(found[columns["stop_time"]][()], dtype=np.float64)
+    return onset, float((end - onset).min()) if len(onset) == len(end) > 0 else float("nan")
 
 
 def spike_rates(times: np.ndarray, index: np.ndarray, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
@@ -142,7 +216,6 @@ def _series(file: Any, found: Mapping[str, Any]) -> list[str]:
 
 
 def _add_series(
-    file: Any,
     found: Mapping[str, Any],
     series: str,
     table: str,
@@ -150,6 +223,7 @@ def _add_series(
     n: int,
     made: dict[str, Any],
     arrays: list[Array],
+    name: str,
 ) -> None:
     data = found[f"{series}/data"]
     label = f"{series}{MEAN}{table}"
@@ -161,6 +235,27 @@ def _add_series(
     made[label] = mean
     shape = (n, int(data.shape[1]))
     arrays.append(Array(label, shape, "number", ("presentation", "roi"), "mean over the presentation"))
+
+    def binned(onset: np.ndarray, edges: np.ndarray) -> np.ndarray:
+        times, values = _times(found, series), data[()]
+        each = [
+            window_means(times, values, onset + a, onset + b) for a, b in zip(edges, edges[1:], strict=False)
+        ]
+        return np.stack(each, axis=-1)
+
+    _add_binned(found, columns, label, shape, _two_samples(found, series), binned, made, arrays, name)
+
+
+def _two_samples(found: Mapping[str, Any], series: str) -> float:
+    """Return how long two samples take in seconds, NaN where the file does not tell.
+
+    No bin of this width is empty, wherever between two samples a presentation begins.
+    """
+    try:
+        steps = np.diff(_times(found, series)[:1000])
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return float("nan")
+    return 2 * float(np.median(steps)) if len(steps) else float("nan")
 
 
 def _times(found: Mapping[str, Any], series: str) -> np.ndarray:

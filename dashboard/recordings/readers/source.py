@@ -16,6 +16,9 @@ MOST_BYTES = 512 * 2**20
 
 MOST_ARRAYS = 10_000
 
+OVER_TIME, TIMES_OF = " over time", "times of "
+"""How names end of arrays that the reader puts into time bins itself, and what stands before their times."""
+
 Kind = Literal["number", "text", "complex", "other"]
 
 
@@ -61,8 +64,8 @@ class Source:
         Title of the format.
     arrays : tuple of Array
     read : callable
-        From the name of an array and the options of the recipe (start, stop, decimal) to its values: numbers
-        as stored, texts as an object array of str.
+        From the name of an array and the options of the recipe (start, stop, bin_ms, decimal, and columns to
+        leave out) to its values: numbers as stored, texts as an object array of str.
     notes : tuple of str
         What a reader must know about the whole file.
     facts : Mapping of str to str

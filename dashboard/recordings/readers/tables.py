@@ -57,7 +57,7 @@ def open_csv(path: Path, name: str) -> Source:
     def read(label: str, options: Mapping[str, Any]) -> np.ndarray:
         sign = str(options.get("decimal") or decimal)
         if label == ALL_NUMBERS:
-            chosen = [head for head in header if kinds[head] == "number"]
+            chosen = _number_columns(header, kinds, options)
             return np.stack([_read(columns[h], h, lines, sign, name) for h in chosen], axis=1)
         if options.get("text") or kinds[label] == "text":
             return texts(np.array(columns[label], dtype=object))
@@ -172,7 +172,7 @@ def open_parquet(path: Path, name: str) -> Source:
     arrays = [Array(head, (rows,), kinds[head]) for head in header] + _joined(header, kinds, rows)
 
     def read(label: str, options: Mapping[str, Any]) -> np.ndarray:
-        chosen = [head for head in header if kinds[head] == "number"] if label == ALL_NUMBERS else [label]
+        chosen = _number_columns(header, kinds, options) if label == ALL_NUMBERS else [label]
         try:
             table = file.read(columns=chosen)
             found = [table.column(head).to_numpy() for head in chosen]
@@ -196,6 +196,18 @@ def _arrow_kind(kind: Any) -> Kind | None:
 
 
 # --- both ------------------------------------------------------------------------------------------
+
+
+def _number_columns(
+    header: Sequence[str], kinds: Mapping[str, Kind], options: Mapping[str, Any]
+) -> list[str]:
+    """Return the columns of numbers but for those that tell something else, such as a time."""
+    without = options.get("without", ())
+    found = [head for head in header if kinds[head] == "number" and head not in without]
+    if not found:
+        message = "No column of numbers is left beside those of stimuli, times, repeats and subjects."
+        raise InputError(message, "Choose the column of the responses.")
+    return found
 
 
 def _joined(header: Sequence[str], kinds: Mapping[str, Kind], rows: int) -> list[Array]:

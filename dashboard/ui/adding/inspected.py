@@ -27,6 +27,9 @@ def show(answer: xr.Dataset, spec: InspectSpec) -> None:
         panel.footer(answer, spec, lambda: figure.heat_chart(answer, area=area), name="inspect")
     if int(answer.n_repeats.max()) > 1:
         charts.draw(answer, "inspect-reliability", lambda dark: figure.reliability_chart(answer, dark))
+    if figure.over_time(answer):
+        charts.draw(answer, "inspect-course", lambda dark: figure.course_chart(answer, dark))
+        st.caption(plain(figure.course_words(answer)))
     st.caption(plain(figure.ceiling_words(answer)))
     if answer.attrs.get("gratings") == "yes":
         choices.open_with(

@@ -14,6 +14,8 @@ import xarray as xr
 from dashboard import kept, stimuli
 from dashboard.errors import HomologError
 from dashboard.recordings import readers
+from dashboard.recordings.guesses import by_name
+from dashboard.recordings.readers.source import OVER_TIME
 from dashboard.recordings.recipe import AXES, CHOICES, Axis, Form, Recipe, from_dict
 from dashboard.specs import InspectSpec
 from dashboard.ui import answers, choices
@@ -95,6 +97,10 @@ def _questions(upload: str, found: Mapping[str, Any]) -> Recipe | None:
         )
     axes = _axes(key, values, arrays, guess)
     answered = _columns(key, guess, found) | _decisions(key, guess, found)
+    table = found["format"].startswith(("CSV", "Parquet"))
+    if table or "time" in axes:
+        binned = any(name.endswith(OVER_TIME) for name in values)
+        answered |= _time(key, guess, _labels(found), binned)
     _recipe_file(upload, guess)
     try:
         return dataclasses.replace(guess, form=form, values=tuple(values), axes=axes, **answered)
@@ -107,14 +113,14 @@ def _axes(key: str, values: list[str], arrays: Mapping[str, Any], guess: Recipe)
     """Ask what each axis of the first array counts."""
     if not values:
         return ()
-    shape = arrays[values[0]]["shape"]
+    shape, dims = arrays[values[0]]["shape"], arrays[values[0]]["dims"]
     kinds = typing.get_args(Axis)
     axes = []
     with st.container(horizontal=True):
         for i, n in enumerate(shape):
-            usual = (
-                guess.axes[i] if i < len(guess.axes) and len(guess.axes) == len(shape) else kinds[min(i, 1)]
-            )
+            named = by_name(dims[i]) if len(dims) == len(shape) else None
+            told = guess.axes[i] if len(guess.axes) == len(shape) and values == list(guess.values) else named
+            usual = told or (guess.axes[i] if len(guess.axes) == len(shape) else kinds[min(i, 1)])
             axes.append(
                 st.selectbox(
                     f"Axis {i + 1} ({n:,}) counts",
@@ -130,15 +136,11 @@ def _axes(key: str, values: list[str], arrays: Mapping[str, Any], guess: Recipe)
 
 def _columns(key: str, guess: Recipe, found: Mapping[str, Any]) -> dict[str, Any]:
     """Ask which arrays name stimuli, areas and subjects, and which pictures were shown."""
-    labels = [a["name"] for a in found["arrays"] if len(a["shape"]) == 1 and a["kind"] in ("text", "number")]
+    labels = _labels(found)
     answered: dict[str, Any] = {}
 
     def column(name: str, label: str, text: str) -> None:
-        options = [NONE, *labels]
-        usual = getattr(guess, name)
-        index = options.index(usual) if usual in options else 0
-        chosen = st.selectbox(label, options, index=index, key=f"{name}-{key}", help=text, width=220)
-        answered[name] = "" if chosen == NONE else chosen
+        answered[name] = _column(key, guess, labels, name, label, text)
 
     with st.container(horizontal=True, vertical_alignment="bottom"):
         column("names", "Names of the stimuli", "They are matched with pictures by name, never by position.")
@@ -156,7 +158,6 @@ def _columns(key: str, guess: Recipe, found: Mapping[str, Any]) -> dict[str, Any
             column("subject", "Subject", "An array with the subject of each row, unit or place on that axis.")
             column("unit", "Unit (long table)", "The column that names the unit of each row.")
             column("repeat", "Repeat (long table)", "The column that counts repeats.")
-            column("times", "Times of the samples", "An array with one time per place on the time axis.")
         with st.container(horizontal=True):
             answered["area_name"] = st.text_input(
                 "Area", guess.area_name, key=f"area-name-{key}", help="Where no array tells it.", width=220
@@ -179,11 +180,10 @@ def _columns(key: str, guess: Recipe, found: Mapping[str, Any]) -> dict[str, Any
                     key=f"{name}-{key}",
                     format="%g",
                     placeholder="the whole",
-                    help="Samples from 0 on a time axis; for NWB seconds from the start of a presentation.",
+                    help="Samples, or times of a table, counted from 0; for NWB seconds from the start of a "
+                    "presentation.",
                     width=160,
                 )
-            answered["course"] = _choice(key, guess, "course", "A time axis")
-            answered["time_unit"] = _choice(key, guess, "time_unit", "Times are in")
             for name in ("species", "signal", "citation", "terms"):
                 answered[name] = st.text_input(
                     name.capitalize(),
@@ -193,6 +193,61 @@ def _columns(key: str, guess: Recipe, found: Mapping[str, Any]) -> dict[str, Any
                     help="Stands in the record of every answer.",
                 )
     return answered
+
+
+def _labels(found: Mapping[str, Any]) -> list[str]:
+    """Return the arrays that can hold one entry per row, unit or time."""
+    return [a["name"] for a in found["arrays"] if len(a["shape"]) == 1 and a["kind"] in ("text", "number")]
+
+
+def _column(key: str, guess: Recipe, labels: list[str], name: str, label: str, text: str) -> str:
+    """Ask which array tells something; "" for none."""
+    options = [NONE, *labels]
+    usual = getattr(guess, name)
+    index = options.index(usual) if usual in options else 0
+    chosen = st.selectbox(label, options, index=index, key=f"{name}-{key}", help=text, width=220)
+    return "" if chosen == NONE else chosen
+
+
+def _time(key: str, guess: Recipe, labels: list[str], binned: bool) -> dict[str, Any]:
+    """Ask which column or array tells the time, its unit, and what is kept of it.
+
+    Who chooses an array that the reader puts into time bins (`binned`) wants the course.
+    """
+    usual = dataclasses.replace(guess, course="keep") if binned else guess
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        return {
+            "time": _column(
+                key,
+                guess,
+                labels,
+                "time",
+                "Time of each row",
+                "Of a table: the column that tells when each row was measured, from the start of the "
+                "stimulus. The table may be long, or have a column per unit.",
+            ),
+            "times": _column(
+                key,
+                guess,
+                labels,
+                "times",
+                "Times of a time axis",
+                "Of an array: the array with one time per place on its time axis.",
+            ),
+            "time_unit": _choice(key, guess, "time_unit", "Times are in", 160),
+            "course": _choice(f"{key}{'-binned' * binned}", usual, "course", "Over time", 260),
+            "bin_ms": st.number_input(
+                "Time bins (ms)",
+                value=guess.bin_ms,
+                min_value=0.001,
+                key=f"bin_ms-{key}",
+                format="%g",
+                placeholder="as in the file",
+                help="Width of the bins that times are averaged in, edges at multiples of it. Spikes of NWB "
+                "units are counted in bins of this width, of 10 ms where it is empty.",
+                width=160,
+            ),
+        }
 
 
 def _pictures(key: str, guess: Recipe) -> str:
@@ -212,7 +267,7 @@ def _pictures(key: str, guess: Recipe) -> str:
     return "" if chosen in (NONE, None) else str(chosen)
 
 
-def _choice(key: str, guess: Recipe, name: str, label: str) -> Any:
+def _choice(key: str, guess: Recipe, name: str, label: str, width: int = 320) -> Any:
     options = list(CHOICES[name])
     return st.selectbox(
         label,
@@ -221,7 +276,7 @@ def _choice(key: str, guess: Recipe, name: str, label: str) -> Any:
         key=f"{name}-{key}",
         format_func=CHOICES[name].__getitem__,
         help="; ".join(CHOICES[name].values()) + ".",
-        width=320,
+        width=width,
     )
 
 

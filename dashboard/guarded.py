@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import importlib
 import json
 import os
@@ -16,12 +17,22 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import IO, Any
 
-from dashboard import errors, progress, settings
+from dashboard import __version__, errors, progress, settings
 
 _POLL_S = 0.1
+
+_READERS = ("pillow", "tokenizers")
+"""Libraries that read what is only tried here and read again elsewhere."""
+
+_OTHERS = -1
+"""Answer of `attempt` when a file has other bytes than it should: then nothing was tried."""
+
+_ended: set[str] = set()
 
 
 def call(function: str, *arguments: Any, name: str) -> Any:
@@ -43,6 +54,65 @@ def call(function: str, *arguments: Any, name: str) -> Any:
     """
     with Child() as child:
         return child.ask(function, *arguments, name=name)
+
+
+def tried(function: str, files: Sequence[tuple[Path, str, str]], *, name: str) -> None:
+    """Let a process of its own do once what this one is about to do with the same bytes.
+
+    Readers are deterministic: what they come to an end with there, within the limits, they come to an end
+    with here. What the files are refused for is not told by this function but by who reads them next; only
+    what passes the limits is. It is done once for the same bytes, function and versions.
+
+    Parameters
+    ----------
+    function : str
+        As for `call`; given the files as (path, name) and a place to start from. It returns the place from
+        which it wants to be called again, with the limits set anew, or None at its end.
+    files : sequence of (path, name, SHA-256)
+    name : str
+
+    Raises
+    ------
+    InputError
+        When the limits are passed.
+    """
+    seal = _seal_of(function, [sha256 for _, _, sha256 in files])
+    if seal in _ended:
+        return
+    note = settings.home() / "tried" / seal
+    if not note.is_file():
+        given = [[str(path), shown, sha256] for path, shown, sha256 in files]
+        start: int | None = 0
+        with Child() as child, errors.collect_cautions():
+            while start is not None:
+                start = child.ask("dashboard.guarded:attempt", function, given, start, name=name)
+                if start == _OTHERS:
+                    return  # who reads the files says so
+        with contextlib.suppress(OSError):  # on a full disk it is tried again next time
+            note.parent.mkdir(exist_ok=True)
+            note.touch()
+    _ended.add(seal)
+
+
+def attempt(function: str, files: list[list[str]], start: int) -> int | None:
+    """Call a function of `tried`; whatever it refuses is its end, too."""
+    module, _, named = function.partition(":")
+    for path, _, sha256 in files if start == 0 else ():
+        with Path(path).open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+                return _OTHERS
+    try:
+        given = [[path, name] for path, name, _ in files]
+        found: int | None = getattr(importlib.import_module(module), named)(given, start)
+    except errors.HomologError:
+        return None
+    return found
+
+
+def _seal_of(function: str, digests: Sequence[str]) -> str:
+    """Return what stands for a trial: the bytes, and versions whose change could make it end otherwise."""
+    versions = [__version__, sys.version, *(metadata.version(name) for name in _READERS)]
+    return hashlib.sha256(json.dumps([function, list(digests), versions]).encode()).hexdigest()
 
 
 class Child:

@@ -249,10 +249,13 @@ def _blob(folder: Path, sha256: str) -> Path:
 def _sha256(data: bytes | Path, name: str) -> str:
     if isinstance(data, bytes):
         return hashlib.sha256(data).hexdigest()
+    unread = InputError(f'"{name}" cannot be read.', "Check that it is a file and its access rights.")
+    if not data.is_file():  # a pipe or a device has no end
+        raise unread
     try:
         return file_sha256(data)
     except OSError as error:
-        raise InputError(f'"{name}" cannot be read.', "Check its access rights.") from error
+        raise unread from error
 
 
 def _digest_of(*parts: object) -> str:

@@ -10,9 +10,10 @@ import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dashboard import kept
+from dashboard import guarded, kept
 from dashboard.errors import InputError, caution, listing, unknown
 from dashboard.networks import formats
 from dashboard.networks.network import Entry, InputKind, Opened
@@ -155,6 +156,7 @@ def open_network(ref: Reference) -> Opened:
     if recipe.architecture == HF:
         from dashboard.networks import hf
 
+        _tried(found)
         inner = _folder(found)
         options = {} if trained else {"untrained": "", "seed": ref.options.get("seed", "0")}
         return dataclasses.replace(hf.open_network(Reference(inner.name, options)), title=_title(found, ref))
@@ -273,6 +275,7 @@ def _tables(found: kept.Kept) -> dict[str, dict[str, torch.Tensor]]:
     """Return the tables of weights of all weight files together, by key; shards are joined."""
     from dashboard.networks import weights
 
+    _tried(found)
     tables: dict[str, dict[str, torch.Tensor]] = {}
     names = _weight_names(found)
     if not names:
@@ -287,6 +290,43 @@ def _tables(found: kept.Kept) -> dict[str, dict[str, torch.Tensor]]:
                 raise InputError(message, "Give one network at a time, with each of its parts once.")
             tables.setdefault(key, {}).update(state)
     return tables
+
+
+def _tried(found: kept.Kept) -> None:
+    """Let the walk through the files end in a process with limits before this one begins it.
+
+    What the tables of contents of hostile files could make endless (pickles, zip directories, JSON,
+    tokenizers) is in that walk; reading the weights after it only copies as many bytes as the file has.
+    """
+    given = [(file.path, file.name, file.sha256) for file in found.files]
+    guarded.tried("dashboard.networks.uploaded:walk", given, name=found.files[0].name)
+
+
+def walk(given: list[list[str]], start: int) -> int | None:
+    """Walk through one file of an upload, all of it but the weights; return the place of the next.
+
+    Raises
+    ------
+    InputError
+        When it is refused or damaged.
+    """
+    path, name = given[start]
+    data = Path(path).read_bytes()
+    ending = name.lower().rpartition(".")[2]
+    if name == "tokenizer.json":
+        from tokenizers import Tokenizer
+
+        Tokenizer.from_str(data.decode("utf-8", "replace")).encode(
+            "A few words, to see whether it ends: 1 2 3."
+        )
+    elif ending == "json":
+        json.loads(data)
+    elif ending not in LABEL_ENDINGS:
+        if formats.recognise(data, name) == "safetensors":
+            formats.check_safetensors(data, name)
+        else:
+            formats.check_checkpoint(data, name)
+    return start + 1 if start + 1 < len(given) else None
 
 
 def _weight_names(found: kept.Kept) -> list[str]:
@@ -368,6 +408,7 @@ def _json_labels(content: Any, wrong: InputError) -> tuple[str, ...]:
 def _look_at_folder(found: kept.Kept) -> dict[str, Any]:
     from dashboard.networks import hf
 
+    _tried(found)
     folder = hf.local_folder(_folder(found))
     assert folder is not None  # noqa: S101 - it was just made
     inspected = hf.inspect(folder, found.files[0].name)

@@ -6,9 +6,10 @@ The files are kept as they came and read by workers only.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from dashboard import delimited, kept
+from dashboard import delimited, guarded, kept
 from dashboard.errors import InputError, listing
 from dashboard.reference import Reference
 from dashboard.stimuli.sets import Stimuli, clean_name, digest_of
@@ -24,6 +25,9 @@ TABLES, TEXTS, ZIPS = ("csv", "tsv"), ("txt",), ("zip",)
 OPTIONS = ("column", "category")
 NAME_COLUMNS = ("name", "file", "filename", "picture", "image", "stimulus", "item")
 MOST_FILES = 200
+TRIED_TOGETHER = 20
+"""Pictures that share one limit of time when they are read for the first time."""
+
 _AGAIN = "Drop the pictures on the Add page again."
 
 
@@ -57,6 +61,7 @@ def load_uploads(reference: Reference) -> Stimuli:
 
     reference.check_options(OPTIONS)
     found = kept.opened(reference.name, _AGAIN)
+    _tried(found)
     tables = [f for f in found.files if _ending(f) in TABLES]
     words = [f for f in found.files if _ending(f) in (*TABLES, *TEXTS)]
     digest = identify_uploads(reference)
@@ -93,12 +98,46 @@ def look(upload: str) -> dict[str, Any]:
     from dashboard.stimuli import files
 
     found = kept.opened(upload, _AGAIN)
+    _tried(found)
     tables = [f for f in found.files if _ending(f) in TABLES]
     header = list(_table(tables[0]).header) if tables else []
     words = [f for f in found.files if _ending(f) in (*TABLES, *TEXTS)]
     if len(words) == len(found.files):
         return {"kind": "texts", "pictures": 0, "columns": header}
     return {"kind": "pictures", "pictures": len(_members(found, files)), "columns": header}
+
+
+def _tried(found: kept.Kept) -> None:
+    """Let every picture and table be read once in a process with limits before this one reads it."""
+    given = [(file.path, file.name, file.sha256) for file in found.files]
+    guarded.tried("dashboard.stimuli.uploads:read_through", given, name=found.files[0].name)
+
+
+def read_through(given: list[list[str]], start: int) -> int | None:
+    """Decode some pictures of an upload, or read its tables; return the place of the next pictures.
+
+    Raises
+    ------
+    InputError
+        When a file is refused or damaged.
+    """
+    from dashboard.stimuli import files, pictures, texts
+
+    members: list[Member] = []
+    for path, name in given:
+        ending = name.rpartition(".")[2].casefold()
+        if ending in ZIPS:
+            members += files.zip_members(Path(path), name)
+        elif ending not in (*TABLES, *TEXTS):
+            members.append(files.Member(name, Path(path).read_bytes))
+        elif start == 0:
+            text = texts.decoded(Path(path).read_bytes(), name)
+            if ending in TABLES:
+                delimited.table(text, name)
+    stop = min(start + TRIED_TOGETHER, len(members))
+    for member in members[start:stop]:
+        pictures.decode(member.read(), PurePosixPath(member.path).name)
+    return stop if stop < len(members) else None
 
 
 def _table(file: kept.File) -> delimited.Table:

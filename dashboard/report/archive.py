@@ -113,8 +113,9 @@ def _panel(panel: Panel, k: int, matter: Matter) -> dict[str, bytes]:
         files[f"figures/{start}.svg"] = drawing.svg().encode()
         files[f"figures/{start}.png"] = drawing.png()
         files[f"figures/{start}.pdf"] = drawing.pdf()
-    for number, spec in enumerate(panel.specs):
-        name = start + (f"-{'abcdef'[number]}" if panel.beside else "")
+    ends = [f"-{letter}" for letter in "abcdef"] if panel.beside else ["", "-areas"]
+    for number, spec in enumerate(matter.specs(panel)):
+        name = start + ends[number]
         text = json.dumps(spec.to_dict(), indent=2, ensure_ascii=False, sort_keys=True)
         files[f"specs/{name}.spec.json"] = text.encode()
         answer = matter.answers.get(spec)
@@ -123,7 +124,7 @@ def _panel(panel: Panel, k: int, matter: Matter) -> dict[str, bytes]:
         for ending in ("nc", "csv"):
             _add(files, f"data/{name}.{ending}", lambda e=ending, a=answer: export.export(e, a))  # type: ignore[misc]
     for number, record in enumerate(matter.records(panel)):
-        name = start + (f"-{'abcdef'[number]}" if panel.beside else "")
+        name = start + ends[number]
         files[f"specs/{name}.record.json"] = record_text(record).encode()
     words = [f"# {panel.title}", panel.caption, sides(panel), matter.words(panel), *matter.cautions(panel)]
     files[f"figures/{start}.md"] = ("\n\n".join(w for w in words if w) + "\n").encode("utf-8", "replace")

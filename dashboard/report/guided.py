@@ -113,18 +113,10 @@ def neuromatch() -> tuple[Item, ...]:
             RdmSpec(network=GRATINGS_CNN, stimuli=f"recording:{V1}", layers=layers),
             "rdm",
             "rdms",
-            "Each cell is how differently a layer responds to two gratings. Near the diagonal stand those of "
-            "one orientation, so dark blocks along it mean that orientation is what the layer keeps.",
-            "which gratings does *pool* confuse that *fc* tells apart? Present it and point at cells.",
-        ),
-        _step(
-            "The same cells in V1",
-            AreaRdmSpec(recording=V1),
-            "area-rdms",
-            "rdms",
-            "This is the matrix of the simulated neurons, averaged over four animals. It is what every layer "
-            "is held against in the next figure.",
-            "where does it differ most from the two layers above?",
+            "Each cell is how differently a layer, or the simulated neurons of four animals on average, "
+            "respond to two gratings. Near the diagonal stand those of one orientation, so dark blocks along "
+            "it mean that orientation is what is kept.",
+            "which gratings does *pool* confuse that V1 tells apart? Present it and point at cells.",
         ),
         _step(
             "Which layer looks most like V1?",
@@ -164,8 +156,8 @@ def objects92() -> tuple[Item, ...]:
             RdmSpec(network=OBJECTS_CNN, stimuli=f"recording:{IT}", layers=("block1", "block4")),
             "rdm",
             "rdms",
-            "An early and a late layer see the same 92 pictures. The early one orders them by shape and "
-            "colour, which need not be how IT does it.",
+            "An early and a late layer see the same 92 pictures, and IT stands beside them. The early layer "
+            "orders them by shape and colour, which need not be how IT does it.",
             "is there a trace of the two blocks in *block4*?",
         ),
         _heading("What they share"),

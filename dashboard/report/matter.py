@@ -103,9 +103,15 @@ class Matter:
         return self.answers.get(panel.spec)
 
     def records(self, panel: Panel) -> list[dict[str, Any]]:
-        """Return the records of a panel: as pinned, or else of the answers."""
+        """Return the records of a panel, as pinned or else of the answers; then of areas beside its layers."""
         found = [record for record in panel.records if record.get("spec")]
-        return found or [read.record(self.answers[s]) for s in panel.specs if s in self.answers]
+        found = found or [read.record(self.answers[s]) for s in panel.specs if s in self.answers]
+        return [*found, *(read.record(self.answers[s]) for s in self.specs(panel)[len(panel.specs) :])]
+
+    def specs(self, panel: Panel) -> tuple[Spec, ...]:
+        """Return the questions of a panel, and that of the areas beside its layers where it is answered."""
+        areas = drawing.companion(panel)
+        return (*panel.specs, areas) if areas is not None and areas in self.answers else panel.specs
 
     def cautions(self, panel: Panel) -> list[str]:
         """Return what a reader of a panel must know, each sentence once."""

@@ -43,7 +43,7 @@ def _done(matter: Matter) -> Iterator[str]:
     """Yield what was done, each text once, with the figures that it is about."""
     figures: dict[str, list[int]] = {}
     for number, panel in enumerate(matter.report.panels, 1):
-        for spec in panel.specs:
+        for spec in matter.specs(panel):
             text = provenance.described(spec)
             if text and number not in figures.setdefault(text, []):
                 figures[text].append(number)
@@ -60,7 +60,7 @@ def _inputs(matter: Matter) -> Iterator[str]:
     named: dict[str, dict[str, str]] = {"network": {}, "stimuli": {}, "recording": {}}
     for panel in matter.report.panels:
         records = matter.records(panel)
-        for k, spec in enumerate(panel.specs):
+        for k, spec in enumerate(matter.specs(panel)):
             digests = _digests(spec, records[k] if k < len(records) else {})
             for source, reference in sources(spec):
                 if source in named:

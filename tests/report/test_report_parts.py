@@ -92,7 +92,7 @@ def test_every_guided_step_has_a_question_words_and_something_to_try(name):
 
 def test_the_neuromatch_day_decodes_encodes_and_compares_and_needs_nothing():
     asked = [step.spec for step in GUIDES["neuromatch"].report().panels]
-    kinds = ["decoding", "encoding", "encoding", "rdm", "area-rdm", "brain"]
+    kinds = ["decoding", "encoding", "encoding", "rdm", "brain"]
     assert [spec.kind for spec in asked] == kinds
     assert [getattr(spec, "network", "") for spec in asked[1:3]] == ["bundled:tilt_cnn", "bundled:v1_encoder"]
     assert GUIDES["neuromatch"].why_not() == ""

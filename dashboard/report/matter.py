@@ -103,7 +103,7 @@ class Matter:
         return self.answers.get(panel.spec)
 
     def records(self, panel: Panel) -> list[dict[str, Any]]:
-        """Return the records of a panel, as pinned or else of the answers; then of areas beside its layers."""
+        """Return the records of a panel, as pinned or of the answers, then of areas beside its layers."""
         found = [record for record in panel.records if record.get("spec")]
         found = found or [read.record(self.answers[s]) for s in panel.specs if s in self.answers]
         return [*found, *(read.record(self.answers[s]) for s in self.specs(panel)[len(panel.specs) :])]

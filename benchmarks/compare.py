@@ -100,7 +100,7 @@ def main() -> int:
         met.append(
             row(
                 f"{measure}, model ranks kept",
-                lambda m=measure: kept[m] @ measures.directions(subjects, m, keep, 12).T,
+                lambda m=measure: measures.products(kept[m], measures.directions(subjects, m, keep, 12)),
                 lambda m=measure: peer(a, b, method=m),
                 chosen.repeats,
             )

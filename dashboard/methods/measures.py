@@ -21,6 +21,7 @@ eLife 12:e82566 (rho-a, bootstrap); Diedrichsen et al. (2021), Neurons Behav. Da
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -217,7 +218,7 @@ def compare(a: np.ndarray, b: np.ndarray, measure: str, keep: np.ndarray, digits
         found = _whitened_products(a, b, entry)
         if found is not None:
             return found
-    return _directions(a, measure, keep) @ _directions(b, measure, keep).T
+    return products(_directions(a, measure, keep), _directions(b, measure, keep))
 
 
 def directions(values: np.ndarray, measure: str, keep: np.ndarray, digits: int | None) -> np.ndarray:
@@ -287,12 +288,16 @@ def _whitened(values: np.ndarray, keep: np.ndarray) -> np.ndarray:
     """
     n = n_stimuli(len(keep))
     i, j = (index[keep] for index in pair_indices(n))
-    normal = np.zeros((n, n))
-    normal[i, j] = normal[j, i] = 1.0
-    normal[np.diag_indices(n)] = normal.sum(1) + 2.0
     half = -values / 2
-    sums = np.array([np.bincount(i, row, n) + np.bincount(j, row, n) for row in half])
-    effects = np.linalg.solve(normal, sums.T).T
+    if keep.all():  # the matrix of the fit is n I + 1 1'
+        sums = _row_sums((half,), n)
+        effects = sums / n - sums.sum(1, keepdims=True) / (2 * n**2)
+    else:
+        normal = np.zeros((n, n))
+        normal[i, j] = normal[j, i] = 1.0
+        normal[np.diag_indices(n)] = normal.sum(1) + 2.0
+        sums = np.array([np.bincount(i, row, n) + np.bincount(j, row, n) for row in half])
+        effects = np.linalg.solve(normal, sums.T).T
     off = half - effects[:, i] - effects[:, j]
     return np.concatenate([np.sqrt(2.0) * off, -2.0 * effects], axis=1)
 
@@ -301,37 +306,84 @@ LITTLE_LEFT = 1e-6
 """Share of a squared norm that must be left after centring for sums of products to be exact enough."""
 
 
+def whitened_as_given(rdms_a: Any, rdms_b: Any, measure: str) -> np.ndarray | None:
+    """Compare sets of RDMs by a whitened measure without looking at them first.
+
+    Every pass over the numbers costs as much as the comparison, so that gaps, infinite values and RDMs
+    without variance are seen in its result.
+
+    Returns
+    -------
+    ndarray (n_a, n_b) or None
+        None where the input needs checks, words or more care: then go through `vectors` and `compare`.
+    """
+    entry = lookup(measure)
+    sets = (rdms_a, rdms_b)
+    plain = all(isinstance(s, np.ndarray) and s.dtype == np.float64 and s.ndim == 2 for s in sets)
+    if entry.family != "whitened" or not plain or 0 in (rdms_a.size, rdms_b.size):
+        return None
+    if rdms_a.shape[1] != rdms_b.shape[1] or n_stimuli(rdms_a.shape[1]) < 3:
+        return None
+    with np.errstate(invalid="ignore", over="ignore"):
+        return _whitened_products(*(np.require(s, requirements="CW") for s in sets), entry)
+
+
 def _whitened_products(a: np.ndarray, b: np.ndarray, entry: Measure) -> np.ndarray | None:
     """Compare complete RDMs without centring a matrix; None where too few digits would be left.
 
     Of matrices D and E with row sums s and r and totals t and u, double centring leaves the product
     <D, E> - 2 s'r / n + t u / n² (Diedrichsen et al. 2021): products of the vectors and of few sums.
     """
-    n = n_stimuli(a.shape[1])
-    sizes = [np.einsum("rp,rp->r", values, values) for values in (a, b)]
+    n, m = n_stimuli(a.shape[1]), len(a)
+    sizes = squares = _squares(a, b)
     if entry.centred:
         a, b = a - a.mean(1, keepdims=True), b - b.mean(1, keepdims=True)
-    s, r = _row_sums(a, n), _row_sums(b, n)
-    norms = []
-    for values, sums, size in ((a, s, sizes[0]), (b, r, sizes[1])):
-        raw = 2 * np.einsum("rp,rp->r", values, values)
-        left = raw - 2 / n * np.einsum("rn,rn->r", sums, sums) + (sums.sum(1) / n) ** 2
-        if not (left > LITTLE_LEFT * size).all():
-            return None
-        norms.append(np.sqrt(left))
-    products = 2 * (a @ b.T) - 2 / n * (s @ r.T) + np.outer(s.sum(1), r.sum(1)) / n**2
-    return products / np.outer(*norms)
+        squares = _squares(a, b)
+    sums = _row_sums((a, b), n)
+    totals = sums.sum(1) / n
+    left = 2 * squares - 2 / n * np.linalg.vecdot(sums, sums) + totals**2
+    if not (left > LITTLE_LEFT * sizes).all():  # nor where it is NaN
+        return None
+    found = products(a, b)
+    found *= 2
+    found -= (2 / n * sums[:m]) @ sums[m:].T
+    found += totals[:m, None] * totals[m:]
+    norms = np.sqrt(left)
+    found /= norms[:m, None] * norms[m:]
+    return found
 
 
-def _row_sums(values: np.ndarray, n: int) -> np.ndarray:
-    """Return the row sums (n_rdms, n) of the matrices of condensed RDMs."""
-    found = np.zeros((len(values), n))
-    start = 0
-    for i in range(n - 1):
-        row = values[:, start : start + n - 1 - i]
-        found[:, i] += row.sum(1)
-        found[:, i + 1 :] += row
-        start += n - 1 - i
+def _squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the squared norms of the rows of both, (n_a + n_b,)."""
+    return np.concatenate([np.linalg.vecdot(a, a), np.linalg.vecdot(b, b)])
+
+
+def products(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the inner products (n_a, n_b) of writable rows; torch's way with few long rows is the faster."""
+    import torch
+
+    found: np.ndarray = (torch.from_numpy(a) @ torch.from_numpy(b).T).numpy()
+    return found
+
+
+def _row_sums(sets: tuple[np.ndarray, ...], n: int) -> np.ndarray:
+    """Return the row sums (number of RDMs, n) of the matrices of sets of condensed RDMs.
+
+    A condensed RDM is, as it lies in memory, a triangle of n - 1 rows in BLAS's packed form: its sums over
+    the later stimuli are sums of neighbours, those over the earlier ones a triangle times a vector of ones.
+    """
+    from scipy.linalg.blas import dtpmv
+
+    starts = np.concatenate([[0], np.cumsum(np.arange(n - 1, 1, -1))])
+    earlier = np.ones((sum(map(len, sets)), n - 1))
+    for row, sums in zip(itertools.chain(*sets), earlier, strict=True):
+        dtpmv(n - 1, row, sums, 1, 0, 1, 0, 0, 1)  # by position: step, offset, lower, as is, diagonal, in place
+    found = np.zeros((len(earlier), n))
+    stop = 0
+    for values in sets:
+        start, stop = stop, stop + len(values)
+        np.add.reduceat(values, starts, axis=1, out=found[start:stop, :-1])
+    found[:, 1:] += earlier
     return found
 
 

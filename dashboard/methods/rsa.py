@@ -29,6 +29,7 @@ from dashboard.methods.measures import (
     shared_pairs,
     significant,
     vectors,
+    whitened_as_given,
 )
 
 if TYPE_CHECKING:
@@ -94,6 +95,9 @@ def similarity(
         Unknown measure, no condensed RDMs, different numbers of stimuli, infinite values, no pairs left.
     """
     lookup(measure)
+    found = whitened_as_given(rdms_a, rdms_b, measure)
+    if found is not None:
+        return found
     a, b = vectors(rdms_a, "first RDMs"), vectors(rdms_b, "second RDMs")
     keep = shared_pairs(a, b)
     found = compare(a[:, keep], b[:, keep], measure, keep, digits)

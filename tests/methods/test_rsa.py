@@ -134,6 +134,18 @@ def test_whitening_is_double_centring(measure):
     )
 
 
+@pytest.mark.parametrize("measure", ["whitened-cosine", "whitened-pearson"])
+def test_whitened_measures_leave_what_they_are_given_alone(measure):
+    models, subjects = data(ties=False)
+    kept = models.copy()
+    found = rsa.similarity(models, subjects, measure)
+    np.testing.assert_array_equal(models, kept)
+    models.flags.writeable = False
+    np.testing.assert_array_equal(rsa.similarity(models, subjects, measure), found)
+    np.testing.assert_array_equal(rsa.similarity(np.asfortranarray(models), subjects, measure), found)
+    np.testing.assert_allclose(rsa.similarity(models.tolist(), subjects, measure), found, atol=1e-14)
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from(ALL), st.floats(0.1, 10), st.floats(0.5, 5))
 def test_invariances(seed, measure, scale, shift):

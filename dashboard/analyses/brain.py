@@ -9,7 +9,7 @@ import xarray as xr
 
 from dashboard import recordings
 from dashboard.compute import compute
-from dashboard.errors import InputError, caution, collect_cautions
+from dashboard.errors import InputError, caution
 from dashboard.methods import rsa
 from dashboard.progress import part, report
 from dashboard.specs import AreaRdmSpec, BrainSpec, Metric, RdmSpec
@@ -45,14 +45,26 @@ def compare(spec: BrainSpec) -> xr.Dataset:
         names, simple = compared.simple(spec.recording, area_answer, spec.controls)
         models = np.concatenate([models, simple])
     areas = list(area_answer.area.values)
-    found: list[Values] = []
-    for number, area in enumerate(areas):
-        subjects = area_answer.rdm.sel(area=area).values
-        ends = (number / len(areas), (number + 1) / len(areas))
-        with part(0.7 + 0.3 * ends[0], 0.7 + 0.3 * ends[1]), collect_cautions() as given:
-            found.append(_one_area(models, len(names), subjects, spec, area))
+    subjects = [area_answer.rdm.sel(area=area).values for area in areas]
+    present = [~np.isnan(rdms).all(axis=1) for rdms in subjects]
+    with part(0.7, 1.0):
+        report(0.0, "Comparing layers with areas")
+        results = rsa.bootstraps(
+            models,
+            [rdms[there] for rdms, there in zip(subjects, present, strict=True)],
+            spec.measure,
+            resample=spec.resample,
+            n=spec.bootstrap,
+            seed=spec.seed,
+            report=lambda fraction: report(fraction, "Bootstrap"),
+        )
+    for area, (_, given) in zip(areas, results, strict=True):
         for each in given:
             caution(each.code, f"{area}: {each.message[0].lower()}{each.message[1:]}")
+    found = [
+        _one_area(result, models[len(models) - len(names) :], rdms, there)
+        for (result, _), rdms, there in zip(results, subjects, present, strict=True)
+    ]
     return _labelled(spec, layer_answer, area_answer, areas, names, found)
 
 
@@ -76,14 +88,18 @@ def network_rdms(spec: Any, network: str, layers: tuple[str, ...]) -> RdmSpec:
 
 
 def _one_area(
-    models: np.ndarray, n_controls: int, subjects: np.ndarray, spec: BrainSpec, area: str
+    result: rsa.BootstrapResult, controls: np.ndarray, subjects: np.ndarray, present: np.ndarray
 ) -> Values:
-    """Compare all layers, and the simple models after them, with one area.
+    """Name what the bootstrap of all layers, and of the simple models after them, found for one area.
 
     Parameters
     ----------
-    models : (n_layers + n_controls, n_pairs)
-    subjects : (n_subjects, n_pairs), rows of NaN where the area lacks a subject
+    result : BootstrapResult
+    controls : (n_controls, n_pairs)
+        RDMs of the simple models, the last of its models.
+    subjects : (n_subjects, n_pairs)
+    present : (n_subjects,) bool
+        Which subjects of the recording have this area.
 
     Returns
     -------
@@ -91,23 +107,13 @@ def _one_area(
         score, sem, ci_low, ci_high, p_zero, indistinguishable (n_layers,); subject_score (n_subjects,
         n_layers); sample_score (n_samples, n_layers); ceiling_low, ceiling_high, n_subjects, n_stimuli ().
     """
-    present = ~np.isnan(subjects).all(axis=1)
-    report(0.0, f"Comparing layers with {area}")
-    result = rsa.bootstrap(
-        models,
-        subjects[present],
-        spec.measure,
-        resample=spec.resample,
-        n=spec.bootstrap,
-        seed=spec.seed,
-        report=lambda fraction: report(fraction, f"Bootstrap for {area}"),
-    )
-    n = len(models) - n_controls
+    n = len(result.score) - len(controls)
     score = result.score[:n]
     best = int(np.nanargmax(score)) if np.isfinite(score).any() else 0
-    subject_score = np.full((len(subjects), len(models)), np.nan)
+    subject_score = np.full((len(present), len(result.score)), np.nan)
     subject_score[present] = result.subject_scores
-    same = np.array([j == best or not result.distinguishable(best, j) for j in range(len(models))], np.int8)
+    indices = range(len(result.score))
+    same = np.array([j == best or not result.distinguishable(best, j) for j in indices], np.int8)
     return {
         "score": score,
         "sem": result.sem[:n],
@@ -123,7 +129,7 @@ def _one_area(
         "model_ci_low": result.ci[n:, 0],
         "model_ci_high": result.ci[n:, 1],
         "model_as_good": same[n:],
-        "model_itself": compared_with_itself(models[n:], subjects[present]),
+        "model_itself": compared_with_itself(controls, subjects[present]),
         "model_subject_score": subject_score[:, n:],
         "ceiling_low": np.array(result.ceiling[0]),
         "ceiling_high": np.array(result.ceiling[1]),

@@ -9,7 +9,7 @@ import xarray as xr
 
 from dashboard.analyses import compared
 from dashboard.compute import compute
-from dashboard.errors import InputError, caution, collect_cautions
+from dashboard.errors import InputError, caution
 from dashboard.methods import inference, rsa
 from dashboard.progress import part, report
 from dashboard.specs import AreaRdmSpec, InferenceSpec
@@ -60,7 +60,20 @@ def tests(spec: InferenceSpec) -> xr.Dataset:
         models = tested_models(spec, areas)
     present = compared.subjects_of(areas)
     with part(0.6, 0.9):
-        found = [_one_area(models.rdms, rdms, spec, areas, k) for k, rdms in enumerate(present)]
+        report(0.0, "Comparing models with areas")
+        results = rsa.bootstraps(
+            models.rdms,
+            present,
+            spec.measure,
+            resample=spec.resample,
+            n=spec.bootstrap,
+            seed=spec.seed,
+            report=lambda fraction: report(fraction, "Bootstrap"),
+        )
+    for area, (_, given) in zip(areas.area.values, results, strict=True):
+        for each in given:
+            caution(each.code, f"{area}: {each.message[0].lower()}{each.message[1:]}")
+    found = [_one_area(result) for result, _ in results]
     with part(0.9, 1.0):
         labels = _labels(models.rdms, present, spec)
     return _labelled(spec, models, areas, found, labels)
@@ -112,24 +125,8 @@ def tested_models(spec: InferenceSpec, areas: xr.Dataset) -> Models:
     )
 
 
-def _one_area(
-    models: np.ndarray, subjects: np.ndarray, spec: InferenceSpec, areas: xr.Dataset, k: int
-) -> Values:
-    """Bootstrap one area, and test from it."""
-    area, n = str(areas.area.values[k]), areas.sizes["area"]
-    with part(k / n, (k + 1) / n), collect_cautions() as given:
-        report(0.0, f"Comparing models with {area}")
-        result = rsa.bootstrap(
-            models,
-            subjects,
-            spec.measure,
-            resample=spec.resample,
-            n=spec.bootstrap,
-            seed=spec.seed,
-            report=lambda fraction: report(fraction, f"Bootstrap for {area}"),
-        )
-    for each in given:
-        caution(each.code, f"{area}: {each.message[0].lower()}{each.message[1:]}")
+def _one_area(result: rsa.BootstrapResult) -> Values:
+    """Test from the bootstrap of one area."""
     tested = inference.from_bootstrap(result)
     return {
         "score": result.score,
@@ -144,7 +141,7 @@ def _one_area(
         "p_pair": tested.pairs,
         "ceiling_low": np.array(result.ceiling[0]),
         "ceiling_high": np.array(result.ceiling[1]),
-        "n_subjects": np.array(len(subjects)),
+        "n_subjects": np.array(result.n_subjects),
         "n_stimuli": np.array(result.n_stimuli),
         "dof": np.array(result.dof),
     }

@@ -325,7 +325,8 @@ def whitened_as_given(rdms_a: Any, rdms_b: Any, measure: str) -> np.ndarray | No
     if rdms_a.shape[1] != rdms_b.shape[1] or n_stimuli(rdms_a.shape[1]) < 3:
         return None
     with np.errstate(invalid="ignore", over="ignore"):
-        return _whitened_products(*(np.require(s, requirements="CW") for s in sets), entry)
+        a, b = (np.require(s, requirements=("C", "W")) for s in sets)
+        return _whitened_products(a, b, entry)
 
 
 def _whitened_products(a: np.ndarray, b: np.ndarray, entry: Measure) -> np.ndarray | None:
@@ -377,7 +378,9 @@ def _row_sums(sets: tuple[np.ndarray, ...], n: int) -> np.ndarray:
     starts = np.concatenate([[0], np.cumsum(np.arange(n - 1, 1, -1))])
     earlier = np.ones((sum(map(len, sets)), n - 1))
     for row, sums in zip(itertools.chain(*sets), earlier, strict=True):
-        dtpmv(n - 1, row, sums, 1, 0, 1, 0, 0, 1)  # by position: step, offset, lower, as is, diagonal, in place
+        dtpmv(
+            n - 1, row, sums, 1, 0, 1, 0, 0, 1
+        )  # by position: step, offset, lower, as is, diagonal, in place
     found = np.zeros((len(earlier), n))
     stop = 0
     for values in sets:

@@ -43,13 +43,17 @@ class Kernel(Protocol):
     """Similarities and ceilings of one measure; NaN where undefined."""
 
     chunk: int
+    together: bool
+    """Whether the subjects of several areas are best treated as one set, so that models are ranked once."""
 
     def sample(self, counts: np.ndarray) -> Sample:
         """Evaluate samples of stimuli; counts (B, n)."""
         ...
 
-    def ceilings(self, sample: Sample, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return lower and upper similarity of every subject, (B, S); counts of subjects (B, S)."""
+    def ceilings(
+        self, sample: Sample, sets: list[tuple[slice, np.ndarray]]
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return lower and upper similarity of every subject for sets of subjects (which, counts (B, S))."""
         ...
 
 
@@ -84,6 +88,8 @@ class _Sums:
 
 class _Linear:
     """Cosine and pearson: all weighted sums of products are one matrix product."""
+
+    together = False
 
     def __init__(
         self,
@@ -153,9 +159,13 @@ class _Linear:
         similarity = sums.xy / sums.xx.sqrt()[:, :, None] / own[:, None]
         return Sample(similarity.numpy(), sums)
 
-    def ceilings(self, sample: Sample, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def ceilings(
+        self, sample: Sample, sets: list[tuple[slice, np.ndarray]]
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        return [self._pooled(sample.state, counts) for _, counts in sets]
+
+    def _pooled(self, sums: _Sums, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """From subject-by-subject products alone: the pool is sum_s a_s y_s with a_s = c_s / norm_s."""
-        sums: _Sums = sample.state
         yy, own = sums.yy, sums.yy.diagonal(dim1=1, dim2=2)
         a = torch.as_tensor(counts, dtype=torch.float64) / sums.norm
         a = torch.where(torch.as_tensor(counts) > 0, a, 0.0)
@@ -241,24 +251,31 @@ def _outer(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 @dataclass
 class _Ranked:
-    """Subjects' ranks (B, S, P), weighted and plain; weights (B, P), sums (B,), squared norms (B, S)."""
+    """What ceilings need of the Q pairs drawn in one sample.
 
-    weighted: np.ndarray
+    Subjects' doubled ranks, plain and weighted (S, Q), and their squared norms (S,); weights (Q,), their sum
+    and the sum of their cubes.
+    """
+
     plain: np.ndarray
-    weights: np.ndarray
-    total: np.ndarray
+    weighted: np.ndarray
     squares: np.ndarray
+    weights: np.ndarray
+    total: float
+    cubes: float
 
 
 class _Ranks:
     """Spearman and rho-a, with ranks taken again inside every sample.
 
-    The average rank of a tie group in a sample is (weight before it + weight up to its end + 1) / 2. Kept is
-    K = 2 rank - (total + 1), a whole number. Arrays are pair-major, so that reordering copies whole rows of
-    samples. Cumulative weights are taken in steps of `STRIDE` slots that advance together.
+    Only about two fifths of all pairs have any weight in a sample. Every RDM is ranked once; of the pairs
+    drawn in a sample these ranks are sorted as whole numbers, and cumulative weights along that order give
+    the ranks: see `WeightedRanks`. Of A = 2 rank - 1, whose weighted sum is the squared total, the product
+    about the mean is sum w A A' - total³.
     """
 
-    STRIDE = 64
+    chunk = 16
+    together = True
 
     def __init__(
         self,
@@ -270,190 +287,195 @@ class _Ranks:
         *,
         corrected: bool,
     ) -> None:
-        self.m, self.s, self.p = len(models), len(subjects), len(i)
-        self.i, self.j, self.corrected = i, j, corrected
+        self.m, self.corrected = len(models), corrected
+        self.i, self.j = i, j
         n = n_stimuli(n_all)
-        # Twice the sum of weights is at most n (n - 1).
-        self.dtype = np.dtype(
-            np.int16 if n * (n - 1) < 2**15 else np.int32 if n * (n - 1) < 2**31 else np.int64
-        )
-        values = np.concatenate([models, subjects])
-        self.slots = self._layout(values)
-        rows = len(values) * self.p
-        self.chunk = int(np.clip(32 * BUFFER_VALUES // (8 * rows), 1, 32))
-        self.buffers: dict[int, tuple[np.ndarray, ...]] = {}
-
-    def _layout(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Return the gather that sorts, and for every value where its tie group ends and where it starts."""
-        r, p = values.shape
-        blocks = -(-p // self.STRIDE)
-        order = np.argsort(values, 1, kind="stable")
-        ordered = np.take_along_axis(values, order, 1)
-        new = np.ones((r, p), bool)
-        new[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
-        first = np.maximum.accumulate(np.where(new, np.arange(p), 0), 1)
-        ends = np.concatenate([new[:, 1:], np.ones((r, 1), bool)], 1)
-        last = np.minimum.accumulate(np.where(ends, np.arange(p), p)[:, ::-1], 1)[:, ::-1]
-        padded = np.full((r, blocks * self.STRIDE), p)
-        padded[:, :p] = order
-        gather = padded.reshape(r, blocks, self.STRIDE).transpose(2, 0, 1).ravel()  # step, RDM, block
-
-        def place(slot: np.ndarray) -> np.ndarray:
-            """Row of a sorted slot in that layout, listed for the pairs in their original order."""
-            row = (slot % self.STRIDE * r + np.arange(r)[:, None]) * blocks + slot // self.STRIDE
-            row = np.where(
-                slot < 0, self.STRIDE * r * blocks, row
-            )  # nothing before the first: a row of zeros
-            found = np.empty((r, p), np.int64)
-            np.put_along_axis(found, order, row, 1)
-            return found
-
-        tied: np.ndarray = np.logical_not(new.all(axis=1))
-        return gather, place(last), place(first - 1), tied
-
-    def _buffer(self, b: int) -> tuple[np.ndarray, ...]:
-        """Return working arrays for b samples, made once: fresh memory costs more than the arithmetic."""
-        if b not in self.buffers:
-            r, rows = self.m + self.s, len(self.slots[0])
-            self.buffers = {
-                b: (
-                    np.zeros((self.p + 1, b), self.dtype),
-                    np.zeros((rows + 1, b), self.dtype),
-                    np.empty((r, self.p, b), self.dtype),
-                    np.empty((self.p, b), self.dtype),
-                    np.empty((b, r, self.p)),
-                )
-            }
-        return self.buffers[b]
+        self.dtype = np.dtype(np.int32 if n * (n - 1) < 2**31 else np.int64)
+        values = np.stack([np.unique(row, return_inverse=True)[1] for row in (*models, *subjects)])
+        self.tied = values.max(1) < len(i) - 1
+        self.keys = place_below(values, len(i))
 
     def sample(self, counts: np.ndarray) -> Sample:
-        b = len(counts)
-        weights, cumulative, ranks, spare, wide = self._buffer(b)
-        c = np.ascontiguousarray(counts.T.astype(self.dtype))
-        np.multiply(c[self.i], c[self.j], out=weights[: self.p])
-        w = np.ascontiguousarray(weights[: self.p].T).astype(np.float64)
-        total = w.sum(1)
-        self._cumulate(weights, cumulative)
-        ties = self._rank(weights, cumulative, ranks, spare, total)
-        torch.from_numpy(wide).copy_(torch.from_numpy(ranks).permute(2, 0, 1))
-        squares = (total[:, None] ** 3 - ties) / 3
-        plain = wide[:, self.m :]
-        weighted = plain * w[:, None]
-        products = torch.bmm(
-            torch.from_numpy(wide[:, : self.m]), torch.from_numpy(weighted).transpose(1, 2)
-        ).numpy()
-        state = _Ranked(weighted, plain, w, total, squares[:, self.m :])
-        return Sample(
-            self._scale(products, squares[:, : self.m, None], squares[:, None, self.m :], total), state
-        )
+        room = WeightedRanks(self.dtype)
+        parts = [self._one(c, room) for c in counts.astype(self.dtype)]
+        return Sample(np.stack([found for found, _ in parts]), [state for _, state in parts])
 
-    def _cumulate(self, weights: np.ndarray, cumulative: np.ndarray) -> None:
-        """Fill the cumulative weights of all sorted RDMs; (slots, B)."""
-        r, b = self.m + self.s, weights.shape[1]
-        np.take(weights, self.slots[0], axis=0, out=cumulative[:-1], mode="clip")
-        steps = cumulative[:-1].reshape(self.STRIDE, -1)
-        for k in range(1, self.STRIDE):
-            np.add(steps[k], steps[k - 1], out=steps[k])
-        ends = steps[-1].reshape(r, -1, b)
-        before = np.cumsum(ends, axis=1, dtype=self.dtype) - ends
-        steps += before.reshape(-1)
+    def _one(self, c: np.ndarray, room: WeightedRanks) -> tuple[np.ndarray, _Ranked]:
+        weights = c[self.i] * c[self.j]
+        inside = np.flatnonzero(weights)
+        w = weights[inside]
+        keys = room.view("keys", (len(self.keys), len(w)), self.keys.dtype)
+        np.take(self.keys, inside, axis=1, out=keys, mode="clip")
+        ranks, ties = room.rank(keys, w, len(self.i), self.tied)
+        total, cubes = float(w.sum()), float((w.astype(np.float64) ** 3).sum())
+        squares = (total**3 - cubes - ties) / 3
+        plain = ranks[self.m :].copy()
+        weighted = plain * w
+        products = measures.products(ranks[: self.m], weighted) - total**3
+        found = self._scale(products, squares[: self.m, None], squares[None, self.m :], total)
+        return found, _Ranked(plain, weighted, squares[self.m :], w, total, cubes)
 
-    def _rank(
-        self,
-        weights: np.ndarray,
-        cumulative: np.ndarray,
-        ranks: np.ndarray,
-        spare: np.ndarray,
-        total: np.ndarray,
-    ) -> np.ndarray:
-        """Fill twice the centred ranks (R, P, B); return the sum of cubes of tied weights (B, R)."""
-        _, last, before, tied = self.slots
-        own = weights[: self.p]
-        total_int = total.astype(self.dtype)
-        ties = np.empty((len(total), len(ranks)))
-        wide = own.astype(np.float64)
-        ties[:] = (wide**3).sum(0)[:, None]  # without ties only the copies of a pair are tied with each other
-        for r, rank in enumerate(ranks):
-            np.take(cumulative, last[r], axis=0, out=rank, mode="clip")
-            if tied[r]:
-                np.take(cumulative, before[r], axis=0, out=spare, mode="clip")
-                group = (rank - spare).astype(np.float64)
-                ties[:, r] = np.einsum("pb,pb,pb->b", wide, group, group)
-                rank += spare
-            else:
-                rank += rank
-                rank -= own
-            rank -= total_int
-        return ties
-
-    def _scale(self, products: np.ndarray, a: np.ndarray, b: np.ndarray, total: np.ndarray) -> np.ndarray:
-        """Turn sums of products of doubled ranks into similarities."""
-        if self.corrected:
-            with np.errstate(invalid="ignore", divide="ignore"):
+    def _scale(self, products: np.ndarray, a: Any, b: Any, total: float) -> np.ndarray:
+        """Turn products of doubled ranks about their mean into similarities."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            if self.corrected:
                 return np.where((a > 0) & (b > 0), products / np.sqrt(a * b), np.nan)
-        cube = total**3 - total
-        return products * (3.0 / cube).reshape(-1, *[1] * (products.ndim - 1))
+            return np.asarray(products * np.divide(3.0, total**3 - total))
 
-    def ceilings(self, sample: Sample, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        state: _Ranked = sample.state
-        lower, upper = np.full(counts.shape, np.nan), np.full(counts.shape, np.nan)
-        for row, c in enumerate(counts):
-            k = row if len(state.weights) > 1 else 0
-            inside = np.flatnonzero(state.weights[k])
-            w = state.weights[k, inside]
-            plain, weighted = state.plain[k][:, inside], state.weighted[k][:, inside]
-            present = np.flatnonzero(c)
-            doubled = plain + state.total[k]  # 2 rank - 1, whole numbers that are never negative
-            whole = c @ doubled
-            pools = np.concatenate([whole[None], whole - c[present, None] * doubled[present]])
-            ranks, squares = weighted_ranks(pools, w)
-            total = state.total[k : k + 1]
-            ups = (weighted @ ranks[0])[None]
-            upper[row] = self._scale(ups, state.squares[k][None], squares[:1, None], total)[0]
-            lows = np.einsum("tp,tp->t", ranks[1:], weighted[present])[None]
-            lower[row, present] = self._scale(
-                lows, state.squares[k][None, present], squares[None, 1:], total
-            )[0]
-        return lower, upper
+    def ceilings(
+        self, sample: Sample, sets: list[tuple[slice, np.ndarray]]
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Rank the pools of all sets of subjects of a sample at once."""
+        found = [(np.full(c.shape, np.nan), np.full(c.shape, np.nan)) for _, c in sets]
+        room = WeightedRanks(self.dtype)
+        if len(sample.state) == 1:  # one sample of stimuli, many of subjects
+            for (columns, counts), bounds in zip(sets, found, strict=True):
+                self._pooled(
+                    sample.state[0], [(columns, c) for c in counts], list(zip(*bounds, strict=True)), room
+                )
+            return found
+        for b, state in enumerate(sample.state):
+            each = [(columns, counts[b]) for columns, counts in sets]
+            self._pooled(state, each, [(low[b], up[b]) for low, up in found], room)
+        return found
+
+    def _pooled(
+        self,
+        state: _Ranked,
+        sets: list[tuple[slice, np.ndarray]],
+        found: list[tuple[np.ndarray, np.ndarray]],
+        room: WeightedRanks,
+    ) -> None:
+        """Fill lower and upper similarities (S,) of each set of subjects, drawn so often, in one sample.
+
+        A = 2 rank - 1 of a subject is a whole number, so that ties of sums are exact.
+        """
+        mixes = []  # how often every subject is in every pool
+        for columns, c in sets:
+            drawn = np.flatnonzero(c)
+            mix = np.zeros((1 + len(drawn), len(state.plain)))
+            mix[:, columns] = c
+            mix[np.arange(len(drawn)) + 1, np.arange(len(state.plain))[columns][drawn]] = 0
+            mixes.append(mix)
+        pools = np.concatenate(mixes) @ state.plain
+        largest = 2 * state.total * max(int(c.sum()) for _, c in sets)
+        ranks, ties = room.rank(
+            place_below(pools, pools.shape[1], largest), state.weights, pools.shape[1], None
+        )
+        squares = (state.total**3 - state.cubes - ties) / 3
+        products = measures.products(ranks, state.weighted) - state.total**3
+        similar = self._scale(products, squares[:, None], state.squares, state.total)
+        start = 0
+        for (columns, c), (lower, upper) in zip(sets, found, strict=True):
+            drawn = np.flatnonzero(c)
+            upper[:] = similar[start, columns]
+            lower[drawn] = similar[start + 1 : start + 1 + len(drawn), columns][np.arange(len(drawn)), drawn]
+            start += 1 + len(drawn)
 
 
-def weighted_ranks(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rank rows in which every entry stands ``weights`` times.
+def place_below(values: np.ndarray, q: int, largest: float | None = None) -> np.ndarray:
+    """Return whole numbers from 0 shifted up, so that a place among q pairs fits below them."""
+    bits = int(q - 1).bit_length()
+    largest = values.max(initial=0) if largest is None else largest
+    kind = np.int32 if int(largest).bit_length() + bits < 31 else np.int64
+    return np.left_shift(values.astype(kind), bits)
 
-    Parameters
-    ----------
-    values : ndarray (k, p)
-        Whole numbers from 0.
-    weights : ndarray (p,)
 
-    Returns
-    -------
-    ranks : ndarray (k, p)
-        2 average rank - (total + 1).
-    squares : ndarray (k,)
-        Weighted sums of squared ranks.
+_TYPES = {np.dtype(np.int32): torch.int32, np.dtype(np.int64): torch.int64}
+
+
+class WeightedRanks:
+    """Ranks of rows in which every entry stands as often as its weight says.
+
+    Working arrays are kept: fresh memory costs as much as the arithmetic.
     """
-    k, p = values.shape
-    bits = int(p - 1).bit_length()
-    small = int(values.max(initial=0)).bit_length() + bits < 31
-    keys: np.ndarray[Any, np.dtype[np.signedinteger[Any]]] = values.astype(np.int32 if small else np.int64)
-    # Value and position travel in one whole number: a plain sort, which is vectorised, gives the order.
-    keys = (keys << bits) | np.arange(p, dtype=keys.dtype)
-    keys.sort(axis=1)
-    order = keys & ((1 << bits) - 1)
-    keys = keys >> bits
-    w = weights[order]
-    cumulative = np.cumsum(w, axis=1)
-    new = np.ones((k, p), bool)
-    np.not_equal(keys[:, 1:], keys[:, :-1], out=new[:, 1:])
-    start = np.flatnonzero(new)
-    length = np.diff(start, append=new.size)
-    group = cumulative.ravel()[start + length - 1] + cumulative.ravel()[start] - w.ravel()[start]
-    ordered = np.repeat(group, length).reshape(k, p) - weights.sum()
-    squares = np.einsum("kp,kp,kp->k", ordered, ordered, w)
-    ranks = np.empty((k, p))
-    np.put_along_axis(ranks, order.astype(np.int64), ordered, 1)
-    return ranks, squares
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self.dtype = dtype
+        self.arrays: dict[str, np.ndarray] = {}
+
+    def view(self, name: str, shape: tuple[int, int], dtype: Any) -> np.ndarray:
+        """Return an array of old memory; what was in it is lost."""
+        size = shape[0] * shape[1]
+        if name not in self.arrays or len(self.arrays[name]) < size or self.arrays[name].dtype != dtype:
+            self.arrays[name] = np.empty(size + size // 4, dtype)
+        return self.arrays[name][:size].reshape(shape)
+
+    def rank(
+        self, keys: np.ndarray, weights: np.ndarray, places: int, tied: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Rank rows.
+
+        Parameters
+        ----------
+        keys : ndarray (k, q)
+            Values as `place_below` gives them; overwritten.
+        weights : ndarray (q,)
+            Whole numbers from 1.
+        places : int
+            What `place_below` was told.
+        tied : ndarray (k,) bool, optional
+            Which rows may have equal values.
+
+        Returns
+        -------
+        ranks : ndarray (k, q)
+            2 average rank - 1, whole numbers as float64; valid until the next call.
+        ties : ndarray (k,)
+            Over all groups of equal values: cubed weight of the group - sum of the cubed weights. The
+            weighted sum of squared 2 rank - (total + 1) is (total³ - sum of cubed weights - ties) / 3.
+        """
+        shape = keys.shape
+        if not keys.size:
+            return np.empty(shape), np.zeros(shape[0])
+        bits = int(places - 1).bit_length()
+        # Value and place travel in one whole number: a plain sort, which is vectorised, gives the order.
+        keys |= np.arange(shape[1], dtype=keys.dtype)
+        keys.sort(axis=1)
+        order = self.view("order", shape, np.int64)
+        np.bitwise_and(keys, (1 << bits) - 1, out=order)
+        w = np.take(weights, order, out=self.view("w", shape, self.dtype), mode="clip")
+        cumulative = self.view("cumulative", shape, self.dtype)
+        torch.cumsum(torch.from_numpy(w), 1, dtype=_TYPES[self.dtype], out=torch.from_numpy(cumulative))
+        ordered = np.add(cumulative, cumulative, out=self.view("ordered", shape, self.dtype))
+        ordered -= w
+        ties = np.zeros(len(keys))
+        rows = np.arange(len(keys)) if tied is None else np.flatnonzero(tied)
+        if len(rows):
+            ties[rows] = _share(ordered, keys >> bits, w, cumulative, rows)
+        placed = torch.from_numpy(self.view("placed", shape, self.dtype))
+        placed.scatter_(1, torch.from_numpy(order), torch.from_numpy(ordered))
+        ranks = self.view("ranks", shape, np.float64)
+        torch.from_numpy(ranks).copy_(placed)
+        return ranks, ties
+
+
+def _share(
+    ordered: np.ndarray, values: np.ndarray, w: np.ndarray, cumulative: np.ndarray, rows: np.ndarray
+) -> np.ndarray:
+    """Give equal values of some sorted rows their common rank, in place; return `WeightedRanks`' ties."""
+    k, q = values.shape
+    if len(rows) < k:
+        values = values[rows]
+    same = values.reshape(-1)[1:] == values.reshape(-1)[:-1]  # places equal to the next one
+    same[q - 1 :: q] = False  # which is in another row
+    flat = np.flatnonzero(same)
+    if not len(flat):
+        return np.zeros(len(rows))
+    row, column = np.divmod(flat, q)
+    flat = rows[row] * q + column
+    begins = np.ones(len(flat), bool)
+    begins[1:] = flat[1:] != flat[:-1] + 1  # the last of a row has no next one: no group runs on
+    start = np.flatnonzero(begins)
+    length = np.diff(start, append=len(flat)) + 1
+    first, row = flat[start], row[start]
+    before = cumulative.reshape(-1)[first] - w.reshape(-1)[first]
+    until = cumulative.reshape(-1)[first + length - 1]
+    offset = np.cumsum(length) - length
+    members = np.repeat(first - offset, length) + np.arange(length.sum())
+    ordered.reshape(-1)[members] = np.repeat(before + until, length)
+    cubes = np.add.reduceat(w.reshape(-1)[members].astype(np.float64) ** 3, offset)
+    return np.bincount(row, (until - before).astype(np.float64) ** 3 - cubes, minlength=len(rows))
 
 
 # --- tau --------------------------------------------------------------------------------------------------
@@ -465,6 +487,8 @@ class _Tau:
     Models against subjects: the order of both is fixed, only weights change, see `_Discordance`. Pools have
     an order of their own in every sample: these are expanded and counted by scipy.
     """
+
+    together = False
 
     LARGEST = 50_000
     """Pairs above which the grid of blocks gets too large, and every sample is expanded."""
@@ -516,7 +540,12 @@ class _Tau:
                         found[:, m, s] = surplus / np.sqrt(untied)
         return found
 
-    def ceilings(self, sample: Sample, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def ceilings(
+        self, sample: Sample, sets: list[tuple[slice, np.ndarray]]
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        return [self._pooled(sample, counts) for _, counts in sets]
+
+    def _pooled(self, sample: Sample, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         lower, upper = np.full(counts.shape, np.nan), np.full(counts.shape, np.nan)
         for row, c in enumerate(counts):
             w = sample.state[row if len(sample.state) > 1 else 0].astype(np.int64)

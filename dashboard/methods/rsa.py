@@ -11,7 +11,8 @@ torch is imported on use, so that pages can list `MEASURES` and `RESAMPLES` with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -33,7 +34,7 @@ from dashboard.methods.measures import (
 )
 
 if TYPE_CHECKING:
-    from dashboard.methods.resampling import Kernel, Sample
+    from dashboard.methods.resampling import Kernel
 
 __all__ = [
     "MEASURES",
@@ -42,6 +43,7 @@ __all__ = [
     "Difference",
     "Measure",
     "bootstrap",
+    "bootstraps",
     "noise_ceiling",
     "similarity",
 ]
@@ -333,10 +335,51 @@ def bootstrap(
         As `similarity`; also fewer than 2 samples, or draws that do not fit.
     """
     plan = planned(model_rdms, subject_rdms, measure, resample, (n, seed, draws), digits, undefined, ceiling)
-    similar = compare(plan.models, plan.subjects, measure, plan.keep, digits)
-    similar = _defined(similar, undefined, measure)
+    return _answer(plan, *_run([plan], report)[0])
+
+
+def bootstraps(
+    model_rdms: Any,
+    areas: Sequence[Any],
+    measure: str = "rho-a",
+    resample: str = "both",
+    n: int = 1000,
+    seed: int = 0,
+    *,
+    digits: int | None = RANK_DIGITS,
+    report: Callable[[float], None] | None = None,
+) -> list[tuple[BootstrapResult, list[errors.Caution]]]:
+    """Answer `bootstrap` for several sets of subject RDMs, and rank the models once for all of them.
+
+    Parameters
+    ----------
+    areas : sequence of array_like (n_subjects, n_pairs)
+        Subject RDMs of each area. Everything else as in `bootstrap`.
+
+    Returns
+    -------
+    list of (BootstrapResult, cautions)
+        What `bootstrap` gives for every area, and what it cautions about.
+    """
+    plans, told = [], []
+    for subjects in areas:
+        with errors.collect_cautions() as given:
+            plans.append(
+                planned(model_rdms, subjects, measure, resample, (n, seed, None), digits, ceiling=True)
+            )
+        told.append(given)
+    found = []
+    for plan, given, run in zip(plans, told, _run(plans, report), strict=True):
+        with errors.collect_cautions() as more:
+            found.append((_answer(plan, *run), given))
+        given += more
+    return found
+
+
+def _answer(plan: Plan, runs: np.ndarray, bounds: np.ndarray) -> BootstrapResult:
+    similar = compare(plan.models, plan.subjects, plan.measure, plan.keep, plan.digits)
+    similar = _defined(similar, plan.undefined, plan.measure)
     observed = _observed_ceiling(plan)
-    runs, bounds = _run(plan, report)
     _tell(plan, similar.mean(1))
     return _result(plan, similar, observed, runs, bounds)
 
@@ -418,35 +461,110 @@ def _multiplicity(draws: Any, size: int, what: str) -> np.ndarray:
 # --- samples ----------------------------------------------------------------------------------------------
 
 
-def _run(plan: Plan, report: Callable[[float], None] | None) -> tuple[np.ndarray, np.ndarray]:
-    """Evaluate all samples: scores (runs, n, n_models) and ceilings (runs, n, 2).
+Runs = tuple[np.ndarray, np.ndarray]
+"""Scores (runs, n, n_models) and ceilings (runs, n, 2) in all samples."""
+
+
+def _run(plans: list[Plan], report: Callable[[float], None] | None) -> list[Runs]:
+    """Evaluate all samples of plans of the same models.
 
     One run; for "dual" three from the same draws: both factors, subjects only, stimuli only.
     """
     from dashboard.methods.resampling import kernel
 
-    engine = kernel(plan.models, plan.subjects, plan.keep, plan.measure, plan.digits)
-    n_runs = 3 if plan.resample == "dual" else 1
-    scores = np.full((n_runs, plan.n, len(plan.models)), np.nan)
-    ceilings = np.full((n_runs, plan.n, 2), np.nan)
-    if plan.resample in ("subjects", "dual"):
-        run = 1 if plan.resample == "dual" else 0
-        share = (0.0, 0.3) if plan.resample == "dual" else (0.0, 1.0)
-        scores[run], ceilings[run] = _subject_run(engine, plan, report, share)
-    if plan.stimuli is not None:
-        share = (0.3, 1.0) if plan.resample == "dual" else (0.0, 1.0)
-        for part in _chunks(plan.n, engine.chunk, report, share):
-            sample = engine.sample(plan.stimuli[part])
-            everyone = np.ones((len(plan.stimuli[part]), len(plan.subjects)), np.int64)
-            if plan.people is None:
-                scores[0, part], ceilings[0, part] = _evaluate(engine, sample, everyone, plan)
-                continue
-            scores[0, part], ceilings[0, part] = _evaluate(engine, sample, plan.people[part], plan)
-            if plan.resample == "dual":
-                scores[2, part], ceilings[2, part] = _evaluate(engine, sample, everyone, plan)
-        poor = (plan.stimuli > 0).sum(1) < MINIMUM_DISTINCT
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    for k, plan in enumerate(plans):
+        shared = MEASURES[plan.measure].family == "ranks"
+        key = (plan.resample, plan.keep.tobytes()) if shared else (k,)
+        groups.setdefault(key, []).append(k)
+    found: dict[int, Runs] = {}
+    for number, members in enumerate(groups.values()):
+        some = [plans[k] for k in members]
+        subjects = np.concatenate([plan.subjects for plan in some])
+        engine = kernel(some[0].models, subjects, some[0].keep, some[0].measure, some[0].digits)
+        share = number / len(groups), (number + 1) / len(groups)
+        found |= dict(zip(members, _run_group(engine, some, report, share), strict=True))
+    return [found[k] for k in range(len(plans))]
+
+
+def _run_group(
+    engine: Kernel, plans: list[Plan], report: Callable[[float], None] | None, share: tuple[float, float]
+) -> list[Runs]:
+    """Evaluate all samples of plans whose subjects stand one after the other in the engine."""
+    found = []
+    stops = np.cumsum([len(plan.subjects) for plan in plans])
+    columns = [
+        slice(int(stop) - len(plan.subjects), int(stop)) for stop, plan in zip(stops, plans, strict=True)
+    ]
+    middle = share[0] + {"dual": 0.3, "subjects": 1.0}.get(plans[0].resample, 0.0) * (share[1] - share[0])
+    for k, (plan, where) in enumerate(zip(plans, columns, strict=True)):
+        n_runs = 3 if plan.resample == "dual" else 1
+        scores = np.full((n_runs, plan.n, len(plan.models)), np.nan)
+        ceilings = np.full((n_runs, plan.n, 2), np.nan)
+        if plan.resample in ("subjects", "dual"):
+            step = (middle - share[0]) / len(plans)
+            part = share[0] + k * step, share[0] + (k + 1) * step
+            scores[n_runs // 2], ceilings[n_runs // 2] = _subject_run(engine, plan, where, report, part)
+        found.append((scores, ceilings))
+    stimuli = plans[0].stimuli
+    if stimuli is None:
+        return found
+
+    def evaluate(part: slice) -> None:
+        sample = engine.sample(stimuli[part])
+        wanted = [each for k, plan in enumerate(plans) for each in _sets(plan, k, columns[k], part)]
+        kept = [(where, people) for _, _, where, people in wanted]
+        bounds = engine.ceilings(sample, kept) if any(map(_has_ceiling, plans)) else [None] * len(kept)
+        for (k, run, where, people), bound in zip(wanted, bounds, strict=True):
+            scores, ceilings = found[k]
+            similar = sample.similarity[:, :, where]
+            scores[run, part], ceilings[run, part] = _evaluate(similar, bound, people, plans[k])
+
+    _spread(evaluate, plans[0].n, engine, report, (middle, share[1]))
+    poor = (stimuli > 0).sum(1) < MINIMUM_DISTINCT
+    for scores, ceilings in found:
         scores[:, poor], ceilings[:, poor] = np.nan, np.nan
-    return scores, ceilings
+    return found
+
+
+def _sets(plan: Plan, k: int, where: slice, part: slice) -> list[tuple[int, int, slice, np.ndarray]]:
+    """List the evaluations of samples of stimuli: number of the plan, run, and which subjects how often."""
+    everyone = np.ones((part.stop - part.start, len(plan.subjects)), np.int64)
+    if plan.people is None:
+        return [(k, 0, where, everyone)]
+    drawn = [(k, 0, where, plan.people[part])]
+    return [*drawn, (k, 2, where, everyone)] if plan.resample == "dual" else drawn
+
+
+def _has_ceiling(plan: Plan) -> bool:
+    return plan.ceiling and len(plan.subjects) > 1
+
+
+def _spread(
+    evaluate: Callable[[slice], None],
+    n: int,
+    engine: Kernel,
+    report: Callable[[float], None] | None,
+    share: tuple[float, float],
+) -> None:
+    """Evaluate chunk by chunk; in as many threads as torch has where the kernel does not use these itself."""
+    import torch
+
+    chunks = _chunks(n, engine.chunk, report, share)
+    threads = min(torch.get_num_threads(), -(-n // engine.chunk)) if engine.together else 1
+    if threads < 2:
+        for part in chunks:
+            evaluate(part)
+        return
+    parts = list(_chunks(n, engine.chunk, None, share))
+    with ThreadPoolExecutor(threads) as pool:
+        waiting = [pool.submit(evaluate, part) for part in parts]
+        try:
+            for _, done in zip(chunks, waiting, strict=True):
+                done.result()
+        finally:
+            for job in waiting:  # after a cancel nothing new is begun
+                job.cancel()
 
 
 def _chunks(
@@ -461,32 +579,41 @@ def _chunks(
 
 
 def _subject_run(
-    engine: Kernel, plan: Plan, report: Callable[[float], None] | None, share: tuple[float, float]
-) -> tuple[np.ndarray, np.ndarray]:
+    engine: Kernel,
+    plan: Plan,
+    where: slice,
+    report: Callable[[float], None] | None,
+    share: tuple[float, float],
+) -> Runs:
     """Resample subjects only: one sample of stimuli serves all, equal sets of subjects are computed once."""
     assert plan.people is not None
     sample = engine.sample(np.ones((1, n_stimuli(len(plan.keep))), np.int64))
     distinct, which = np.unique(plan.people, axis=0, return_inverse=True)
-    chunks = _chunks(len(distinct), max(8, engine.chunk), report, share)
-    parts = [_evaluate(engine, sample, distinct[part], plan) for part in chunks]
+    parts = []
+    for part in _chunks(len(distinct), max(8, engine.chunk), report, share):
+        bound = engine.ceilings(sample, [(where, distinct[part])])[0] if _has_ceiling(plan) else None
+        parts.append(_evaluate(sample.similarity[:, :, where], bound, distinct[part], plan))
     scores, ceilings = (np.concatenate(column)[which.ravel()] for column in zip(*parts, strict=True))
     return scores, ceilings
 
 
 def _evaluate(
-    engine: Kernel, sample: Sample, people: np.ndarray, plan: Plan
+    similar: np.ndarray, bounds: tuple[np.ndarray, np.ndarray] | None, people: np.ndarray, plan: Plan
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Scores (B, M) and ceilings (B, 2): over drawn subjects with copies, and over distinct subjects."""
-    filled = np.where(np.isnan(sample.similarity), plan.undefined, sample.similarity)
+    """Scores (B, M) and ceilings (B, 2): over drawn subjects with copies, and over distinct subjects.
+
+    ``similar`` (1 or B, M, S) are the similarities, ``bounds`` (B, S) those of subjects with their pools.
+    """
+    filled = np.where(np.isnan(similar), plan.undefined, similar)
     filled = np.broadcast_to(filled, (len(people), *filled.shape[1:]))
     weights = people / people.sum(1, keepdims=True)
     scores = np.einsum("bms,bs->bm", np.nan_to_num(filled), weights)
     # Undefined with a subject that was not drawn does no harm.
     scores[np.einsum("bms,bs->bm", np.isnan(filled), weights) > 0] = np.nan
     ceilings = np.full((len(people), 2), np.nan)
-    if plan.ceiling and len(plan.subjects) > 1:
+    if bounds is not None and _has_ceiling(plan):
         present = people > 0
-        for column, bound in enumerate(engine.ceilings(sample, people)):
+        for column, bound in enumerate(bounds):
             bound = np.where(np.isnan(bound), plan.undefined, bound)
             ceilings[:, column] = np.where(present, bound, 0.0).sum(1) / present.sum(1)
         # One distinct subject: nobody is left to pool, so the subject stands for the pool of the others.

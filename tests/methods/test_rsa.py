@@ -385,29 +385,22 @@ def test_draws_of_stimuli_do_not_depend_on_the_resampling_of_subjects():
     np.testing.assert_allclose(dual.covariances[2], alone.covariances[0], atol=1e-15)
 
 
-def test_wide_rank_types_give_the_same(monkeypatch):
-    models, subjects = data(n=12)
-    stimuli, people = draws(12, 4, 5, 6)
-    narrow = rsa.bootstrap(models, subjects, "spearman", draws=(stimuli, people))
-    original = resampling._Ranks._layout
-    monkeypatch.setattr(
-        resampling._Ranks,
-        "_layout",
-        lambda self, v: (setattr(self, "dtype", np.dtype(np.int32)), original(self, v))[1],
-    )
-    wide = rsa.bootstrap(models, subjects, "spearman", draws=(stimuli, people))
-    np.testing.assert_array_equal(wide.scores, narrow.scores)
-
-
-def test_weighted_ranks_are_ranks_of_the_expanded_rows():
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+@pytest.mark.parametrize("largest", [None, 2**40])
+def test_weighted_ranks_are_ranks_of_the_expanded_rows(dtype, largest):
     rng = np.random.default_rng(8)
-    values, weights = rng.integers(0, 6, (5, 40)), rng.integers(1, 4, 40).astype(float)
-    ranks, squares = resampling.weighted_ranks(values, weights)
-    for row, found, square in zip(values, ranks, squares, strict=True):
-        expanded = np.repeat(row, weights.astype(int))
-        expected = 2 * stats.rankdata(expanded) - (len(expanded) + 1)
-        np.testing.assert_array_equal(np.repeat(found, weights.astype(int)), expected)
-        assert square == np.sum(expected**2)
+    values, weights = rng.integers(0, 6, (5, 40)), rng.integers(1, 4, 40).astype(dtype)
+    values[4] = rng.permutation(40)
+    tied = np.array([True] * 4 + [False])
+    room = resampling.WeightedRanks(np.dtype(dtype))
+    for rows in (tied, None):
+        ranks, ties = room.rank(resampling.place_below(values, 40, largest), weights, 40, rows)
+        for row, found, extra in zip(values, ranks, ties, strict=True):
+            expanded = np.repeat(row, weights)
+            expected = 2 * stats.rankdata(expanded) - 1
+            np.testing.assert_array_equal(np.repeat(found, weights), expected)
+            squares = np.sum((expected - len(expanded)) ** 2)
+            assert (weights.sum() ** 3 - np.sum(weights**3) - extra) / 3 == squares
 
 
 # --- inference --------------------------------------------------------------------------------------------

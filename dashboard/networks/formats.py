@@ -230,10 +230,12 @@ def _is_pickle(data: bytes, ending: str) -> bool:
     if ending in ("pkl", "pickle", "joblib", "dill", "cloudpickle"):
         return True
     try:
-        opcodes = [opcode.name for opcode, _, _ in _opcodes(data[:4096])]
+        opcodes = [opcode for opcode, _, _ in _opcodes(data[:4096])]
     except ValueError:
         return data[:1] in b"c(" and b"\n" in data[:256] and ending in ("pt", "pth", "bin", "ckpt")
-    return len(opcodes) > 1
+    # By chance tables read as opcodes, too ("stimulus,unit" above "ori 000.0"), but nothing is there to begin
+    # with that the first one could take.
+    return len(opcodes) > 1 and not opcodes[0].stack_before
 
 
 def _is_onnx(data: bytes, ending: str) -> bool:

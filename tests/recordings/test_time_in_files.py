@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import io
 import itertools
+import pickle
+import pickletools
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from scipy.spatial.distance import squareform
 
 from dashboard import compute, kept, recordings, specs
 from dashboard.errors import InputError, collect_cautions
-from dashboard.recordings import moments
+from dashboard.recordings import moments, readers
 from dashboard.recordings.assemble import assemble
 from dashboard.recordings.guesses import guess
 from dashboard.recordings.readers import open_all
@@ -90,6 +92,19 @@ def test_times_that_no_rows_share_are_refused_until_bins_gather_them(tmp_path):
     table.loc[table.index[3], "time_ms"] = np.nan
     with pytest.raises(InputError, match="1 of 120 rows have no time"):
         parts_of(tmp_path, table, bin_ms=20.0)
+
+
+def test_a_table_that_reads_as_opcodes_of_a_pickle_is_a_table(tmp_path):
+    table = long_table().assign(stimulus=lambda t: "ori 000.0 " + t.stimulus)
+    path = tmp_path / "t.csv"
+    table[["stimulus", "unit", "time_ms", "repeat", "response"]].to_csv(path, index=False)
+    opcodes = [opcode.name for opcode, _, _ in pickletools.genops(path.read_bytes())]
+    assert opcodes[-1] == "STOP"
+    assert readers.recognise(path, "t.csv") == "csv"
+    for protocol in range(6):
+        path.write_bytes(pickle.dumps({"a": np.arange(3)}, protocol))
+        with pytest.raises(InputError, match="can run code"):
+            readers.recognise(path, "t.csv")
 
 
 def test_bins_average_the_samples_they_hold():

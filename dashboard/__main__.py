@@ -39,7 +39,7 @@ OPTION_HELP = {
     "folds": "parts into which stimuli are split",
     "alphas": "ridge penalties per feature with colons between (default: ten from 1e-5 to 1e4)",
     "regression": "how units are predicted",
-    "model": "decoder (svm: classes only)",
+    "model": "decoder (logistic, svm: classes only)",
     "permutations": "shuffles of the labels behind p",
     "players": "who shares the score: top (channels that matter most), blocks, each channel, or layers",
     "groups": "groups that the channels of the layer are put into",

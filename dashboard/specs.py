@@ -37,7 +37,8 @@ Weighting = Literal["weights", "values"]
 Correction = Literal["fdr", "max", "holm", "none"]
 Summary = Literal["maximum", "mean"]
 Regression = Literal["ridge", "pls"]
-Decoder = Literal["ridge", "svm", "mlp"]
+Decoder = Literal["ridge", "logistic", "svm", "mlp"]
+LinearDecoder = Literal["ridge", "logistic", "svm"]
 Players = Literal["top", "blocks", "each", "layers"]
 Smooth = Literal["pearson", "cosine"]
 TimeMetric = Literal["auto", "correlation", "cosine", "euclidean", "sqeuclidean", "crossnobis"]
@@ -846,6 +847,7 @@ class TimeDecodingSpec(Spec):
     column: str = "category"
     area: str = ""
     split: SplitBy = "stimulus"
+    model: LinearDecoder = "ridge"
     folds: int = 5
     bins: int = 50
     permutations: int = 100

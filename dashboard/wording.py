@@ -155,6 +155,8 @@ def _unit(spec: Any) -> str:
 _DECODERS = {
     "ridge": "Ridge decoders of {column} were cross-validated in {folds} folds, with features standardised "
     "and the penalty chosen inside each training set by leave-one-out error.",
+    "logistic": "Logistic regressions (multinomial, ridge penalty, C = 1; Cox, 1958) of {column} were "
+    "cross-validated in {folds} folds, with features standardised inside each training set.",
     "svm": "Linear support vector machines (C = 1, one class against the rest; Cortes & Vapnik, 1995) for "
     "{column} were cross-validated in {folds} folds, with features standardised inside each training set.",
     "mlp": "Networks with one hidden layer of 32 rectified units, trained on {column} for 200 steps of AdamW "
@@ -218,19 +220,25 @@ def _time_rsa(spec: Any) -> str:
     )
 
 
+_TIMED_DECODERS = {
+    "ridge": "ridge regression",
+    "logistic": "logistic regression (multinomial, C = 1)",
+    "svm": "linear support vector machines (C = 1, one class against the rest; Cortes & Vapnik, 1995)",
+}
+
+
 def _time_decoding(spec: Any) -> str:
     split = {
         "stimulus": f"in {spec.folds} folds over stimuli, on means over repeats",
         "repeat": f"in at most {spec.folds} folds over repeats",
     }[spec.split]
+    penalty = "and the penalty chosen " if spec.model == "ridge" else ""
     return (
         f"From the responses in {spec.area or 'the first area'} of {shown(spec.recording)} (units of all "
         "subjects "
-        f"together), {spec.column} was decoded at each time by ridge regression and each decoder was "
-        "tested at "
-        f"all times (King & Dehaene, 2014), cross-validated {split}, with features standardised and the "
-        "penalty "
-        f"chosen inside each training set. Clusters of pairs of times were tested by their mass against "
+        f"together), {spec.column} was decoded at each time by {_TIMED_DECODERS[spec.model]} and each "
+        f"decoder was tested at all times (King & Dehaene, 2014), cross-validated {split}, with features "
+        f"standardised {penalty}inside each training set. Clusters of pairs of times were tested by their mass against "
         f"{spec.permutations} shuffles of the stimuli's labels, with points better than the best constant "
         "answer and above the "
         f"one-sided level {spec.forming:g} forming clusters (Maris & Oostenveld, 2007; seed {spec.seed})."

@@ -41,8 +41,9 @@ def choose() -> list[Question]:
             "model",
             "Decoder",
             list(figure.MODELS),
-            help="ridge: linear regression with a penalty; svm: linear support vector machine, for classes; "
-            "mlp: a network with one hidden layer. With svm and mlp every permutation is trained again, "
+            help="ridge: linear regression with a penalty; logistic and svm: logistic "
+            "regression and linear support vector machine, for classes; "
+            "mlp: a network with one hidden layer. But for ridge every permutation is trained again, "
             "which takes "
             "a while.",
         )
@@ -115,7 +116,7 @@ def show(spec: Question, beside: Question | None = None) -> None:
             units(answer)
     if areas is not None and tabs["Over time"].open:
         with tabs["Over time"]:
-            decoding_time.draw(areas)
+            decoding_time.draw(areas, str(answer.attrs["task"]))
     if tabs["Table"].open:
         with tabs["Table"]:
             tables.draw(figure.table(answer), alt=figure.verdict(answer))

@@ -106,7 +106,7 @@ ANALYSES: dict[str, Analysis] = {
     "effective-field": Analysis("effective_field", "effective_field", 1, lane="long"),
     "probe": Analysis("decoding", "probe", 2, lane="long", builds_on=("activations",)),
     "decoding": Analysis("decoding", "decoding", 2, lane="long"),
-    "time-decoding": Analysis("time_decoding", "generalisation", 1, lane="long"),
+    "time-decoding": Analysis("time_decoding", "generalisation", 2, lane="long"),
     "encoding": Analysis("encoding", "encode", 1, lane="long", builds_on=("activations",)),
     "alignment": Analysis("alignment", "align", 1, lane="long", builds_on=("activations",)),
     "variance-partition": Analysis("encoding", "partition", 1, lane="long", builds_on=("activations",)),

@@ -21,7 +21,7 @@ MOST_VALUES = 40_000_000
 
 
 def generalisation(spec: TimeDecodingSpec) -> xr.Dataset:
-    """Train a ridge decoder at every time and test it at every other, on samples that it did not see.
+    """Train a decoder at every time and test it at every other, on samples that it did not see.
 
     Units of all subjects are pooled. Split by stimulus, responses are averaged over repeats and a decoder is
     tested on other stimuli; split by repeat, on other repeats of the same stimuli.
@@ -49,6 +49,7 @@ def generalisation(spec: TimeDecodingSpec) -> xr.Dataset:
     patterns, fold = samples(courses, wanted, spec)
     patterns, times = over_time.neighbours_averaged(patterns, np.array(recording.times_ms), spec.bins)
     _check(spec, len(times))
+    method.check_model(spec.model, wanted.task)
     if len(times) < len(recording.times_ms):
         step = -(-len(recording.times_ms) // spec.bins)
         caution(
@@ -64,6 +65,7 @@ def generalisation(spec: TimeDecodingSpec) -> xr.Dataset:
             fold,
             orders,
             report=lambda done: report(done, "Training at each time, testing at all"),
+            model=spec.model,
         )
     return _labelled(spec, recording, area, wanted, times, scores, patterns.shape[1])
 
@@ -148,6 +150,7 @@ def _labelled(
             "classes": json.dumps(wanted.classes),
             "chance": decoding.chance(wanted),
             "split": spec.split,
+            "model": spec.model,
             "folds": min(spec.folds, min(map(len, recording.over_time(area))))
             if spec.split == "repeat"
             else spec.folds,

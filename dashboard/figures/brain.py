@@ -260,7 +260,7 @@ def _compared_with_models(p: Profile, best: str) -> str:
     gap = gap or ("falls short of" if models.score[k] < p.score[p.best] else "does better than")
     reached = _with_interval(models, k)
     if n == 1:
-        return f" Beside it, {name} reaches {reached} and {gap} {best}."
+        return f" Beside it, {name} ({reached}) {gap} {best}."
     return f" Of {n} models beside it, {name} comes closest ({reached}) and {gap} {best}."
 
 

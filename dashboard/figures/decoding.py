@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MODELS = {
     "ridge": ("Ridge decoder", ", penalty chosen inside each training set"),
+    "logistic": ("Logistic regression (C = 1)", ""),
     "svm": ("Linear support vector machine (C = 1)", ""),
     "mlp": ("Network with 32 hidden units", " (Adam, 200 steps, weight decay 0.01)"),
 }
@@ -127,6 +128,7 @@ def methods_text(ds: xr.Dataset) -> str:
     }[str(ds.attrs["task"])]
     fit = {
         "ridge": f"ridge regression ({how})",
+        "logistic": "logistic regression (multinomial, ridge penalty, C = 1)",
         "svm": "a linear support vector machine (C = 1, one class against the rest)",
         "mlp": f"a network with one hidden layer of 32 rectified units ({how}; AdamW, 200 steps of 0.01, "
         "weight "

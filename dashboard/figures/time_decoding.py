@@ -20,6 +20,13 @@ GAINS = {
 }
 
 
+DECODERS = {
+    "ridge": "Ridge decoders",
+    "logistic": "Logistic regressions",
+    "svm": "Linear support vector machines",
+}
+
+
 def gain(ds: xr.Dataset) -> np.ndarray:
     """Return by how much each score is better than chance, (trained, tested)."""
     sign = -1.0 if ds.attrs["task"] == "orientation" else 1.0
@@ -69,7 +76,8 @@ def caption(ds: xr.Dataset) -> str:
         else "tested on repeats that they did not see, of the same stimuli"
     )
     return (
-        f"Ridge decoders of {a['n_units']} units, trained at one time and at every time {split}, "
+        f"{DECODERS[str(a.get('model', 'ridge'))]} of {a['n_units']} units, trained at one time and at every "
+        f"time {split}, "
         f"{a['folds']} folds (King & Dehaene, 2014). Outline: clusters with p ≤ .05, corrected over the "
         "plane with "
         f"{a['permutations']} shuffles of the stimuli's labels (Maris & Oostenveld, 2007); the edges of a "

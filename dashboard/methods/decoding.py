@@ -1,9 +1,9 @@
 """What can be read out of patterns: cross-validated decoders with a permutation null.
 
 Ridge: the penalty is chosen inside each training set by leave-one-out error, and permutations share one
-decomposition per fold, so that hundreds cost little more than one. A linear support vector machine and a
-small network stand beside it. Features are standardised with the training set's means and deviations, and
-every permutation goes through all of this again.
+decomposition per fold, so that hundreds cost little more than one. Logistic regression, a linear support
+vector machine and a small network stand beside it. Features are standardised with the training set's means
+and deviations, and every permutation goes through all of this again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from dashboard.errors import InputError
 from dashboard.methods.classification import angle_errors, orientations
 
 Task = Literal["classes", "orientation", "number"]
-Model = Literal["ridge", "svm", "mlp"]
+Model = Literal["ridge", "logistic", "svm", "mlp"]
+CLASSIFIERS = ("logistic", "svm")
+"""Models that decode classes only."""
 HIDDEN, STEPS, RATE, DECAY = 32, 200, 0.01, 0.01
 """Of the network: hidden units, steps, learning rate and weight decay."""
 ALPHAS = tuple(float(a) for a in np.logspace(-2, 6, 9))
@@ -114,8 +116,8 @@ def decode(
     seed : int
         Of the shuffles; the same for every set of patterns, so that maxima over sets can be taken. Also of
         the network's first weights.
-    model : "ridge", "svm" or "mlp"
-        A support vector machine decodes classes only.
+    model : "ridge", "logistic", "svm" or "mlp"
+        Logistic regression and a support vector machine decode classes only.
 
     Returns
     -------
@@ -126,8 +128,7 @@ def decode(
     InputError
         When sizes do not fit, patterns are not finite, or the model does not suit the task.
     """
-    if model == "svm" and task != "classes":
-        raise InputError("A support vector machine decodes classes only.", "Choose ridge or mlp.")
+    check_model(model, task)
     x = _checked(patterns, target, fold)
     orders = [np.arange(len(x)), *shuffles(fold, permutations, seed)]
     columns = coded(target, task)
@@ -138,7 +139,7 @@ def decode(
     for k, part in enumerate(parts):
         test = fold == part
         train = ~test
-        fit = _FITS[model](x[train], seed)
+        fit = FITS[model](x[train], seed)
         for start in range(0, len(orders), _AT_ONCE):
             some = orders[start : start + _AT_ONCE]
             goals = np.stack([columns[order][train] for order in some], axis=1)
@@ -152,6 +153,18 @@ def decode(
         score(_decided(h, task), target[order], task) for h, order in zip(held_out, orders, strict=True)
     ]
     return Decoding(_decided(held_out[0], task), scores[0], np.array(scores[1:]), np.array(chosen))
+
+
+def check_model(model: str, task: Task) -> None:
+    """Refuse a classifier for what is no class.
+
+    Raises
+    ------
+    InputError
+    """
+    if model in CLASSIFIERS and task != "classes":
+        name = {"svm": "A support vector machine", "logistic": "Logistic regression"}[model]
+        raise InputError(f"{name} decodes classes only.", "Choose ridge or mlp.")
 
 
 def score(predicted: np.ndarray, target: np.ndarray, task: Task) -> float:
@@ -305,8 +318,12 @@ class Ridge:
         return mean + np.einsum("nk,ktc->ntc", seen, inside), alpha
 
 
-class _Svm:
-    """Linear support vector machines, one class against the rest, on one training set."""
+class _Classifier:
+    """Linear classifiers on one training set, one for every target."""
+
+    def made(self) -> Any:
+        """Return an estimator that is not trained yet."""
+        raise NotImplementedError
 
     def __init__(self, x: np.ndarray, seed: int = 0) -> None:
         self.mean, self.scale = _standard(x)
@@ -314,18 +331,34 @@ class _Svm:
 
     def predict(self, x: np.ndarray, goals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return margins (n_test, n_targets, n_classes), and NaN for penalties (n_targets,)."""
-        from sklearn.svm import LinearSVC
-
         new = (x - self.mean) / self.scale
         found = np.full((len(x), *goals.shape[1:]), -np.inf)
         for t in range(goals.shape[1]):
             labels = goals[:, t].argmax(axis=1)
-            fit = LinearSVC(random_state=0, max_iter=5000).fit(self.ready, labels)
+            fit = self.made().fit(self.ready, labels)
             margins = fit.decision_function(new)
             if margins.ndim == 1:  # two classes have one margin
                 margins = np.stack([-margins, margins], axis=1)
             found[:, t, fit.classes_] = margins
         return found, np.full(goals.shape[1], np.nan)
+
+
+class _Svm(_Classifier):
+    """Linear support vector machines, one class against the rest."""
+
+    def made(self) -> Any:
+        from sklearn.svm import LinearSVC
+
+        return LinearSVC(random_state=0, max_iter=5000)
+
+
+class _Logistic(_Classifier):
+    """Logistic regression with a ridge penalty, over all classes at once."""
+
+    def made(self) -> Any:
+        from sklearn.linear_model import LogisticRegression
+
+        return LogisticRegression(max_iter=1000)
 
 
 class _Network:
@@ -383,4 +416,5 @@ def _forward(inputs: Any, weights: list[Any]) -> Any:
     return (inputs @ first + bias).relu() @ second + shift
 
 
-_FITS: dict[str, Any] = {"ridge": Ridge, "svm": _Svm, "mlp": _Network}
+FITS: dict[str, Any] = {"ridge": Ridge, "logistic": _Logistic, "svm": _Svm, "mlp": _Network}
+"""Decoders by name, made of a training set (n_train, n_units) and a seed."""

@@ -18,6 +18,9 @@ from dashboard.methods.condensed import n_stimuli, pair_indices
 
 Report = Callable[[float], None] | None
 
+LABELLINGS_AT_ONCE = 32
+"""Labellings that a decoder without a shared decomposition is trained on between two reports."""
+
 FEWEST_DISTINCT = 4
 """Distinct stimuli that a resample needs at the least."""
 
@@ -211,8 +214,9 @@ def generalised(
     fold: np.ndarray,
     orders: np.ndarray,
     report: Report = None,
+    model: decoding.Model = "ridge",
 ) -> np.ndarray:
-    """Decode at every time with the ridge decoder of every other time.
+    """Decode at every time with the decoder of every other time.
 
     King and Dehaene (2014), Trends Cogn. Sci. 18:203. On the diagonal stand the scores that
     `decoding.decode` gives for each time alone.
@@ -229,12 +233,16 @@ def generalised(
     orders : np.ndarray
         (n_labellings, n_samples) orders of the labels, the true one first; see `label_orders`.
     report : callable, optional
+    model : "ridge", "logistic", "svm" or "mlp"
+        Scaled and trained on the samples of one time alone. All but ridge are trained again for every
+        labelling.
 
     Returns
     -------
     np.ndarray
         (n_labellings, n_times trained, n_times tested): accuracy, mean absolute error in degrees, or R².
     """
+    decoding.check_model(model, task)
     x = np.asarray(patterns, dtype=np.float64)
     if not np.isfinite(x).all():
         raise InputError("Some responses are no numbers.", "Check the recording.")
@@ -248,14 +256,45 @@ def generalised(
         truth = target[orders][:, test]  # (n_labellings, n_test)
         tested = np.moveaxis(x[test], 2, 0)  # (n_times, n_test, n_units)
         for t in range(times):
-            said = decoding.Ridge(x[train, :, t]).predicted(tested.reshape(-1, x.shape[1]), goals)
+            done = (f * times + t) / (len(parts) * times)
+            said = _said(
+                x[train, :, t],
+                tested.reshape(-1, x.shape[1]),
+                goals,
+                model,
+                lambda share, done=done: (
+                    report(done + share / (len(parts) * times))  # type: ignore[misc]
+                    if report is not None
+                    else None
+                ),
+            )
             total[:, t] += _errors(said.reshape(times, len(truth[0]), *said.shape[1:]), truth, task)
-            if report is not None:
-                report((f + (t + 1) / times) / len(parts))
     if task == "number":
         spread = float(((target - target.mean()) ** 2).sum())
         return 1 - total / spread if spread else np.full(total.shape, np.nan)
     return total / n
+
+
+def _said(
+    x: np.ndarray, tested: np.ndarray, goals: np.ndarray, model: decoding.Model, tell: Callable[[float], None]
+) -> np.ndarray:
+    """Train on x (n_train, n_units) and goals (n_train, n_labellings, n_columns); predict what is tested.
+
+    Returns
+    -------
+    np.ndarray
+        (n_tested, n_labellings, n_columns).
+    """
+    fit = decoding.FITS[model](x)
+    if model == "ridge":
+        said: np.ndarray = fit.predicted(tested, goals)
+        tell(1.0)
+        return said
+    parts = []
+    for start in range(0, goals.shape[1], LABELLINGS_AT_ONCE):
+        parts.append(fit.predict(tested, goals[:, start : start + LABELLINGS_AT_ONCE])[0])
+        tell(min(1.0, (start + LABELLINGS_AT_ONCE) / goals.shape[1]))
+    return np.concatenate(parts, axis=1)
 
 
 def _errors(said: np.ndarray, truth: np.ndarray, task: decoding.Task) -> np.ndarray:

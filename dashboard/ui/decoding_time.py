@@ -8,14 +8,21 @@ import streamlit as st
 
 from dashboard import provenance
 from dashboard.figures import time_decoding as figure
-from dashboard.specs import DecodingSpec, SplitBy, TimeDecodingSpec
+from dashboard.specs import DecodingSpec, LinearDecoder, SplitBy, TimeDecodingSpec
 from dashboard.ui import answers, charts, choices, panel
 from dashboard.ui.brain_time import without_time
 from dashboard.ui.text import plain
 
 
-def draw(question: DecodingSpec) -> None:
-    """Draw the controls, the verdict, the matrix of times and its diagonal."""
+def draw(question: DecodingSpec, task: str) -> None:
+    """Draw the controls, the verdict, the matrix of times and its diagonal.
+
+    Parameters
+    ----------
+    question : DecodingSpec
+    task : str
+        "classes", "orientation" or "number"; classifiers decode classes only.
+    """
     areas = list(choices.areas(question.recording))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         area = choices.pick(
@@ -30,6 +37,15 @@ def draw(question: DecodingSpec) -> None:
             help="stimulus: on other stimuli, from means over repeats. repeat: on other repeats of the "
             "same stimuli.",
         )
+        models = typing.get_args(LinearDecoder) if task == "classes" else ("ridge",)
+        model = choices.pick(
+            "time_model",
+            "Decoder at each time",
+            models,
+            default=question.model if question.model in models else "ridge",
+            help="ridge: linear regression with a penalty. For classes also logistic regression and svm, a "
+            "linear support vector machine, which are trained again for every shuffle: that takes a while.",
+        )
         permutations = choices.number(
             "time_permutations", "Shuffles", 100, low=19, high=2000, help="No p is below 1 / (shuffles + 1)."
         )
@@ -39,6 +55,7 @@ def draw(question: DecodingSpec) -> None:
         column=question.column,
         area=area,
         split=split,
+        model=model,
         folds=question.folds,
         permutations=permutations,
         seed=question.seed,

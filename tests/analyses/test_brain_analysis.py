@@ -150,7 +150,7 @@ def test_the_figure_says_how_models_do_beside_layers(judged):
     asked = SIMULATED.replace(controls=("model:other", "model:own"), layers=("pool",))
     answer = compute.compute(asked)
     said = figure.verdict(answer, "simulated V1")
-    assert "Beside it, other reaches" in said  # its own RDM is not named as a rival
+    assert "Beside it, other (" in said  # its own RDM is not named as a rival
     drawn = json.dumps(figure.layer_profile(answer, "simulated V1").to_dict())
     assert "diamond" in drawn
     assert "; then simple models" in drawn

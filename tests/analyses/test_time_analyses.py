@@ -8,7 +8,7 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 
-from dashboard import compute, recordings, specs
+from dashboard import compute, provenance, recordings, specs
 from dashboard.errors import InputError
 from dashboard.figures import export, time_decoding, time_rsa
 from dashboard.methods import rdm
@@ -80,6 +80,21 @@ def test_decoding_begins_with_the_code(decoded):
     late = times > 200
     assert decoded.score.to_numpy()[np.ix_(late, late)].mean() < 20  # degrees; the best constant has 45
     assert "is read out of simulated V1" in time_decoding.verdict(decoded)
+
+
+def test_classes_are_decoded_over_time_by_classifiers_and_orientations_are_not(decoded):
+    shown = quote("gratings?orientations=2&spatial_frequencies=8:&phases=8&size=32", safe="")
+    small = f"simulated-time?stimuli={shown}&subjects=1&cells=20&repeats=2&latency=100&noise=0.3"
+    spec = specs.TimeDecodingSpec(
+        recording=small, column="category", model="logistic", folds=4, bins=10, permutations=19
+    )
+    answer = compute.compute(spec)
+    late = answer.trained.to_numpy() > 150
+    assert answer.score.to_numpy()[np.ix_(late, late)].mean() > 0.9
+    assert "Logistic regressions of 20 units" in time_decoding.caption(answer)
+    assert "logistic regression (multinomial" in provenance.methods_text(json.loads(answer.attrs["record"]))
+    with pytest.raises(InputError, match="decodes classes only"):
+        compute.compute(spec.replace(column="orientation"))
 
 
 @pytest.mark.parametrize("which", ["similar", "decoded"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -20,16 +21,23 @@ def classes(n: int, kinds: int, p: int, seed: int = 0) -> tuple[np.ndarray, np.n
     return random.standard_normal((kinds, p))[labels] + random.standard_normal((n, p)) + 4, labels
 
 
+PEERS = {
+    "svm": lambda: LinearSVC(random_state=0, max_iter=5000),
+    "logistic": lambda: LogisticRegression(max_iter=1000),
+}
+
+
+@pytest.mark.parametrize("model", list(PEERS))
 @pytest.mark.parametrize("kinds", [2, 4])
-def test_support_vectors_are_those_of_scikit_learn(kinds):
+def test_classifiers_are_those_of_scikit_learn(kinds, model):
     x, labels = classes(48, kinds, 12)
     fold = decoding.folds(labels, 48, 4, seed=1)
-    found = decoding.decode(x, labels, "classes", fold, model="svm")
-    peer = make_pipeline(StandardScaler(), LinearSVC(random_state=0, max_iter=5000))
+    found = decoding.decode(x, labels, "classes", fold, model=model)
+    peer = make_pipeline(StandardScaler(), PEERS[model]())
     split = StratifiedKFold(4, shuffle=True, random_state=1)
     np.testing.assert_array_equal(found.predicted, cross_val_predict(peer, x, labels, cv=split))
     with pytest.raises(InputError, match="decodes classes only"):
-        decoding.decode(x, x[:, 0], "number", fold, model="svm")
+        decoding.decode(x, x[:, 0], "number", fold, model=model)
 
 
 def test_the_network_reads_what_no_linear_decoder_can():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from dashboard.errors import InputError
 from dashboard.methods import clusters, decoding, inference, over_time, rdm, rsa
@@ -104,6 +106,32 @@ def test_the_diagonal_is_the_decoding_of_each_time_with_its_shuffles(task):
     better = -1 if task == "orientation" else 1
     late, early = better * found[0, 2:, 2:], better * found[0, :2, 2:]
     assert late.min() > early.max()
+
+
+@pytest.mark.parametrize("model", ["logistic", "svm"])
+def test_classifiers_of_one_time_are_tested_at_all_without_having_seen_the_samples(model):
+    x, target = patterns("classes", np.random.default_rng(5))
+    fold = decoding.folds(target, 24, 4, 0)
+    told: list[float] = []
+    orders = over_time.label_orders(fold, 24, 3, 3)
+    found = over_time.generalised(x, target, "classes", fold, orders, told.append, model)
+    for t in range(6):
+        alone = decoding.decode(x[:, :, t], target, "classes", fold, permutations=3, seed=3, model=model)
+        assert found[0, t, t] == pytest.approx(alone.score)
+        np.testing.assert_allclose(found[1:, t, t], alone.null)
+    assert told == sorted(told)
+    assert told[-1] == pytest.approx(1.0)
+    # Two times apart against scikit-learn, fold by fold.
+    right = 0
+    for k in range(4):
+        train = fold != k
+        peer = make_pipeline(StandardScaler(), decoding.FITS[model](x[train, :, 2]).made())
+        right += int(
+            (peer.fit(x[train, :, 2], target[train]).predict(x[~train, :, 5]) == target[~train]).sum()
+        )
+    assert found[0, 2, 5] == pytest.approx(right / 24)
+    with pytest.raises(InputError, match="decodes classes only"):
+        over_time.generalised(x, target.astype(float), "number", fold, orders, model=model)
 
 
 def test_a_code_that_turns_is_read_only_while_it_stands():

@@ -96,11 +96,12 @@ def _questions(upload: str, found: Mapping[str, Any]) -> Recipe | None:
             help="Several arrays of the same stimuli are areas, or subjects if you say so under More.",
         )
     axes = _axes(key, values, arrays, guess)
-    answered = _columns(key, guess, found) | _decisions(key, guess, found)
+    answered = _columns(key, guess, found)
     table = found["format"].startswith(("CSV", "Parquet"))
     if table or "time" in axes:
         binned = any(name.endswith(OVER_TIME) for name in values)
         answered |= _time(key, guess, _labels(found), binned)
+    answered |= _decisions(key, guess, found)
     _recipe_file(upload, guess)
     try:
         return dataclasses.replace(guess, form=form, values=tuple(values), axes=axes, **answered)
@@ -235,7 +236,7 @@ def _time(key: str, guess: Recipe, labels: list[str], binned: bool) -> dict[str,
                 "Of an array: the array with one time per place on its time axis.",
             ),
             "time_unit": _choice(key, guess, "time_unit", "Times are in", 160),
-            "course": _choice(f"{key}{'-binned' * binned}", usual, "course", "Over time", 260),
+            "course": _choice(f"{key}{'-binned' * binned}", usual, "course", "Over time", 320),
             "bin_ms": st.number_input(
                 "Time bins (ms)",
                 value=guess.bin_ms,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -11,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dashboard import bringing, exposure, kept, recordings
+from dashboard import bringing, compute, exposure, kept, recordings
 from dashboard.__main__ import main
 from dashboard.errors import InputError
+from dashboard.specs import AreaRdmSpec
 
 VALUES = np.random.default_rng(0).normal(size=(12, 5))
 
@@ -47,17 +49,21 @@ def test_a_recipe_is_taken_and_a_wrong_one_is_refused_in_words(responses, tmp_pa
     assert 'no setting of a recipe "eval"' in capsys.readouterr().err
 
 
-def test_one_changed_number_is_another_recording():
-    """A thousand changes of one element give a thousand identities (goal G5 of the safety figures)."""
+def test_one_changed_number_is_another_answer():
+    """A thousand changes of one element give a thousand answers (goal G5 of the safety figures)."""
     rng = np.random.default_rng(1)
     recipe = {"kind": "recording", "version": 1, "values": ["array"], "axes": ["stimulus", "unit"]}
-    seen = set()
-    for _ in range(1000):
-        changed = VALUES.copy()
+    seen, matrices = set(), set()
+    for k in range(1000):
+        changed, file = VALUES.copy(), io.BytesIO()
         changed[rng.integers(12), rng.integers(5)] += rng.normal()
-        file = kept.File("a.npy", kept.hashlib.sha256(changed.tobytes()).hexdigest(), Path())
-        seen.add(kept.Kept("0" * 64, Path(), (file,), recipe).identity)
+        np.save(file, changed)
+        spec = AreaRdmSpec(recording=kept.keep([("a.npy", file.getvalue())], "s", recipe).reference)
+        seen.add(compute.key(spec))
+        if k % 50 == 0:
+            matrices.add(compute.compute(spec).rdm.to_numpy().tobytes())
     assert len(seen) == 1000
+    assert len(matrices) == 20
 
 
 def test_files_of_listed_folders_are_read_where_they_lie_and_no_others(responses, tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from dashboard.specs import Brings
 
 ENDINGS: dict[str, Brings] = {
     **dict.fromkeys(("safetensors", "pt", "pth", "ckpt", "bin"), "network"),
+    **dict.fromkeys(("annot", "label", "gii"), "labels"),
     **dict.fromkeys(("png", "jpg", "jpeg", "webp", "gif", "zip", "txt"), "stimuli"),
 }
 """What a file most likely is, by its ending; everything else is taken for a recording."""
@@ -26,7 +27,7 @@ def bring(paths: Sequence[Path], brings: Brings | None = None, recipe: Path | No
     ----------
     paths : sequence of Path
         Files that belong together.
-    brings : "recording", "network" or "stimuli", optional
+    brings : "recording", "network", "stimuli" or "labels", optional
         Told by the ending of the first file when not given.
     recipe : Path, optional
         JSON that the Add page exported; a guess from names and shapes without it.
@@ -55,6 +56,10 @@ def look(kind: Brings, upload: str) -> dict[str, Any]:
         from dashboard.stimuli import uploads
 
         return uploads.look(upload)
+    if kind == "labels":
+        from dashboard.recordings import cortex
+
+        return cortex.look(upload)
     from dashboard.recordings import uploaded as brought
 
     return brought.look(upload)
@@ -72,6 +77,10 @@ def _tried(kind: Brings, made: kept.Kept) -> str:
         from dashboard import stimuli
 
         return f"{len(stimuli.load(made.reference))} stimuli."
+    if kind == "labels":
+        from dashboard.recordings import cortex
+
+        return f"{len(cortex.regions(made.reference).names)} regions of the cortex."
     from dashboard import recordings
 
     recording = recordings.load(made.reference)

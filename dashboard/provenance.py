@@ -46,6 +46,7 @@ VERBS = {
     "flexible": "combine",
     "brain-why": "brain-why",
     "brain-where": "brain-where",
+    "cortex": "cortex",
     "reweighted": "reweigh",
     "attribution": "attribute",
     "attribution-set": "attribute-set",
@@ -59,6 +60,11 @@ VERBS = {
     "alignment": "align",
 }
 """Kinds of spec with a verb of their own on the command line; all others are run from a file."""
+
+CORTEX_REGIONS = (
+    "Dosenbach et al. (2010; vertices within 10 mm of its centres, whose MNI "
+    "coordinates were taken as those of fsaverage)"
+)
 
 LABELS = {
     "network": "Layers",
@@ -80,6 +86,7 @@ LABELS = {
     "flexible": "Combined layers",
     "brain-why": "Where the similarity comes from",
     "brain-where": "Gradient of the similarity",
+    "cortex": "Areas on the cortex",
     "reweighted": "Weighted channels",
     "predictions": "Predictions",
     "training": "Training",
@@ -424,6 +431,17 @@ def _brain_why_text(spec: Any) -> str:
     )
 
 
+def _cortex_text(spec: Any) -> str:
+    labels = f"the labels of {shown(spec.labels)}" if spec.labels else CORTEX_REGIONS
+    which = spec.layer or "the best layer of each area"
+    placed = ", ".join(spec.regions) or "those that bear the names of the areas"
+    return (
+        f"{_brain_text(spec.brain)} The score of {which} was drawn on the inflated surface fsaverage5 "
+        "(Fischl et al., 1999; as nilearn brings it), one colour per area, in the regions of "
+        f"{labels}: {placed}."
+    )
+
+
 def _brain_where_text(spec: Any) -> str:
     return (
         f"The score of {spec.layer or 'the best layer'} of {shown(spec.network)}{_reduced(spec)} with "
@@ -660,6 +678,7 @@ METHODS: dict[str, Callable[[Any], str]] = {
     "flexible": _flexible_text,
     "brain-why": _brain_why_text,
     "brain-where": _brain_where_text,
+    "cortex": _cortex_text,
     "reweighted": _reweighted_text,
 }
 """Kind of spec -> its text for a methods section."""

@@ -26,7 +26,7 @@ Measure = Literal[
 Resample = Literal["stimuli", "subjects", "both", "dual"]
 MapMethod = Literal["classical", "metric"]
 Source = Literal["network", "stimuli", "recording", "upload"]
-Brings = Literal["recording", "network", "stimuli"]
+Brings = Literal["recording", "network", "stimuli", "labels"]
 Explains = Literal["logit", "probability"]
 Baseline = Literal["black", "mean", "blur", "noise", "samples"]
 Segments = Literal["auto", "grid", "slic", "patches"]
@@ -476,6 +476,21 @@ class BrainWhySpec(Spec):
     measure: Measure = "spearman"
     reducer: str = "all"
     seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CortexSpec(Spec):
+    """Where on the cortex do the areas lie that a network is compared with?
+
+    `labels` is an upload with regions of fsaverage (empty: those that come along), `regions` are pairs
+    "AREA=REGION", `layer` is whose scores are drawn (empty: the best layer of each area).
+    """
+
+    kind: ClassVar[str] = "cortex"
+    brain: BrainSpec
+    labels: str = _another("upload")
+    regions: tuple[str, ...] = ()
+    layer: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

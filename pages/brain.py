@@ -11,6 +11,7 @@ from dashboard.figures.alternative import alt_text
 from dashboard.specs import BrainSpec, Measure, Metric, Resample
 from dashboard.ui import (
     answers,
+    brain_cortex,
     brain_flexible,
     brain_influence,
     brain_partition,
@@ -122,6 +123,7 @@ def details(answer: choices.Answer, spec: BrainSpec, shown: str) -> None:
         "Combined layers": lambda: brain_flexible.draw(spec, shown),
         "Weighted channels": lambda: brain_reweighted.draw(spec, shown, layers, best),
         "Where the score comes from": lambda: brain_why.draw(spec, shown, layers, best),
+        "On the cortex": lambda: brain_cortex.draw(spec, answer),
         "Stimuli": lambda: brain_influence.draw(spec, shown, layers, best),
         "Over time": lambda: brain_time.draw(spec, shown),
     }

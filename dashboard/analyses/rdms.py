@@ -134,7 +134,9 @@ def _subject_rdms(recording: Recording, area: str, metric: str) -> dict[str, np.
     if area in recording.rdms:
         return dict(zip(recording.subjects[area], recording.rdms[area], strict=True))
     found = {}
-    for name, responses in zip(recording.subjects[area], recording.responses[area], strict=True):
+    # Cross-validated, poisson takes the repeats that all stimuli have.
+    given = recording.responses[area] if metric == "poisson" else recording.all_repeats(area)
+    for name, responses in zip(recording.subjects[area], given, strict=True):
         repeated = responses.ndim == 3
         if metric == "crossnobis" and not repeated:
             raise InputError(

@@ -9,7 +9,9 @@ sqeuclidean   \|b_i - b_j\|² / p [euclidean: it is squared and divided there to
 euclidean     root of sqeuclidean, so the root mean square difference per unit
 mahalanobis   (b_i - b_j)' A (b_i - b_j) / p with the noise precision A; squared [mahalanobis]
 crossnobis    mean over folds f of (t_i - t_j)' A (h_i - h_j) / p, h = mean of fold f, t = mean of
-              all repeats of the other folds; unbiased, so it may be negative [crossnobis]
+              all repeats of the other folds; unbiased, so it may be negative [crossnobis]; with unequal
+              repeats k_ii + k_jj - 2 k_ij, k the mean of x' A y / p over all pairs of repeats x of one
+              and y of the other stimulus in different folds [calc_rdm_unbalanced]
 poisson       sum over units of (a_i - a_j)(ln a_i - ln a_j) / p, a = (b + 0.1) / 1.1; with folds
               the first factor comes from the other folds and the second from fold f, and the mean
               over folds is taken [poisson, poisson_cv; the latter returns its last fold only]
@@ -136,7 +138,8 @@ def dissimilarities(
     Parameters
     ----------
     patterns : array_like or Tensor, (n_stimuli, n_units) or (n_repeats, n_stimuli, n_units)
-        Responses of any real type. Repeats are averaged unless the metric is cross-validated.
+        Responses of any real type. Repeats are averaged unless the metric is cross-validated. A repeat in
+        which all units of a stimulus are NaN was not measured: stimuli may have unequal numbers of repeats.
     metric : str
         A key of `METRICS`.
     folds : sequence of n_repeats labels, optional
@@ -155,13 +158,15 @@ def dissimilarities(
     ------
     InputError
         Unknown metric; fewer than 2 stimuli; wrong shape or type; NaN or infinite responses; negative
-        responses with poisson; folds or precision that do not fit; fewer than 2 patterns not constant.
+        responses with poisson; folds or precision that do not fit; fewer than 2 patterns not constant; a
+        stimulus in fewer than 2 folds (crossnobis), or unequal repeats with folds (poisson).
     """
     if metric not in METRICS:
         raise errors.unknown("metric", metric, METRICS)
     entry = METRICS[metric]
     if metric in wide.METRICS and folds is None and precision is None and _is_wide(patterns):
         return _wide(patterns, metric)
+    patterns, measured = _measured(patterns)
     values, resolution = responses(patterns)
     n_repeats, n, n_units = values.shape
     if n < FEW_STIMULI:
@@ -171,8 +176,17 @@ def dissimilarities(
         count = int((values < 0).sum())
         message = f"The metric {metric} is for counts and rates, but {count} responses are negative."
         raise errors.InputError(message, "Choose another metric, or give responses that are not normalised.")
-    data = _Data(values, labels, _precision(precision, n_units, entry, metric), resolution)
-    return entry.compute(data)
+    noise = _precision(precision, n_units, entry, metric)
+    if measured is not None:
+        if entry.needs_folds:
+            return _unbalanced(values, measured, labels, noise)
+        if labels is not None:
+            message = (
+                f"Stimuli have {_range(measured.sum(0))} repeats, and {metric} is cross-validated over folds."
+            )
+            raise errors.InputError(message, "Leave the surplus repeats out, or choose crossnobis.")
+        values = (values.sum(0) / measured.sum(0)[:, None])[None]
+    return entry.compute(_Data(values, labels, noise, resolution))
 
 
 def _tell_few(n: int) -> None:
@@ -263,6 +277,31 @@ def responses(patterns: Any) -> tuple[torch.Tensor, float]:
         raise errors.InputError(message, "Give at least two stimuli.")
     _refuse_not_finite(values)
     return values, max(1e-8, step)
+
+
+def _measured(patterns: Any) -> tuple[Any, torch.Tensor | None]:
+    """Return responses with 0 for repeats that were not measured, and which were, (n_repeats, n_stimuli).
+
+    None where all were, and where a stimulus has no repeat at all, which other checks refuse.
+    """
+    import torch
+
+    if getattr(patterns, "ndim", 0) != 3 or 0 in patterns.shape:
+        return patterns, None
+    values = patterns if isinstance(patterns, torch.Tensor) else np.asarray(patterns)
+    if isinstance(values, np.ndarray):
+        if values.dtype.kind != "f" or not np.isnan(values[:, :, 0]).any():
+            return patterns, None
+        values = torch.from_numpy(np.array(values, dtype=np.float64))
+    measured = ~torch.isnan(values).all(2)
+    if bool(measured.all()) or not bool(measured.any(0).all()):
+        return patterns, None
+    return torch.where(measured[:, :, None], values, 0.0), measured
+
+
+def _range(counts: torch.Tensor) -> str:
+    low, high = int(counts.min()), int(counts.max())
+    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def _not_real(what: str) -> errors.InputError:
@@ -412,6 +451,50 @@ def _mahalanobis(data: _Data) -> torch.Tensor:
 
 def _crossnobis(data: _Data) -> torch.Tensor:
     return _contrasts(data.halves(), data.precision)
+
+
+def _unbalanced(
+    values: torch.Tensor, measured: torch.Tensor, folds: np.ndarray | None, precision: torch.Tensor | None
+) -> torch.Tensor:
+    """Return crossnobis distances where stimuli have unequal numbers of repeats.
+
+    Every product of two repeats in different folds is an unbiased estimate of the product of two mean
+    patterns, and all of them count alike, as in rsatoolbox's calc_rdm_unbalanced. Where folds are shared, the
+    sum depends on the origin, because folds weigh unequally; the mean pattern over stimuli is taken for it.
+
+    Parameters
+    ----------
+    values : Tensor (n_repeats, n_stimuli, n_units)
+        0 where not measured.
+    measured : Tensor (n_repeats, n_stimuli) bool
+    folds, precision
+        As in `_Data`.
+    """
+    import torch
+
+    count = measured.to(torch.float64)
+    centre = (values.sum(0) / count.sum(0)[:, None]).mean(0)
+    values = (values - centre) * count[:, :, None]
+    label = torch.as_tensor(np.arange(len(values)) if folds is None else folds, dtype=torch.int64)
+    n_folds = int(label.max()) + 1
+    sums = torch.zeros(n_folds, *values.shape[1:], dtype=torch.float64).index_add_(0, label, values)
+    counts = torch.zeros(n_folds, values.shape[1], dtype=torch.float64).index_add_(0, label, count)
+    few = torch.nonzero((counts > 0).sum(0) < 2)[:, 0].tolist()
+    if few:
+        which = errors.listing(map(str, few))
+        message = f"{len(few)} of {len(count[0])} stimuli (stimulus {which}) were measured in one fold only."
+        raise errors.InputError(
+            message, "Leave them out, or choose a metric without folds, such as correlation."
+        )
+    total, number = sums.sum(0), counts.sum(0)
+    products = _times(total, precision) @ total.T
+    weights = torch.outer(number, number) - counts.T @ counts
+    for fold in sums:
+        products -= _times(fold, precision) @ fold.T
+    k = products / weights / values.shape[2]
+    own = k.diagonal()
+    i, j = (torch.from_numpy(index) for index in pair_indices(len(k)))
+    return own[i] + own[j] - k[i, j] - k[j, i]
 
 
 def _poisson(data: _Data) -> torch.Tensor:

@@ -60,6 +60,9 @@ class Parts:
         (n_stimuli,) unique.
     responses : dict
         By area and subject: (n_repeats, n_stimuli, n_units) or (n_stimuli, n_units) float64.
+    surplus : dict
+        By area and subject: (n_more, n_stimuli, n_units) repeats beyond those that all stimuli have, NaN for
+        stimuli without; only where there are any.
     courses : dict
         By area and subject: (n_repeats, n_stimuli, n_units, n_times) float64 where the course is kept.
     times_ms : tuple of float
@@ -76,6 +79,7 @@ class Parts:
 
     names: tuple[str, ...]
     responses: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    surplus: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     courses: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     times_ms: tuple[float, ...] = ()
     rdms: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
@@ -174,10 +178,13 @@ def _response_parts(source: Source, recipe: Recipe) -> Parts:
     names = _common_names(blocks)
     responses: dict[str, dict[str, np.ndarray]] = {}
     courses: dict[str, dict[str, np.ndarray]] = {}
+    surplus: dict[str, dict[str, np.ndarray]] = {}
     for block in blocks:
         places = {name: i for i, name in enumerate(block.names)}
-        course = block.values[:, [places[name] for name in names]]
+        course, more = _split(block.values[:, [places[name] for name in names]], block)
         values = course.mean(axis=-1)
+        if more is not None:
+            surplus.setdefault(block.area, {})[block.subject] = more
         if times:
             courses.setdefault(block.area, {})[block.subject] = course
         subjects = responses.setdefault(block.area, {})
@@ -190,11 +197,32 @@ def _response_parts(source: Source, recipe: Recipe) -> Parts:
     return Parts(
         names=names,
         responses=responses,
+        surplus=surplus,
         courses=courses,
         times_ms=times,
         columns=kept,
         by_position=not recipe.names,
     )
+
+
+def _split(values: np.ndarray, block: Block) -> tuple[np.ndarray, np.ndarray | None]:
+    """Part the repeats that all stimuli have from those that some have more, averaged over time.
+
+    Repeats that lack are NaN and the last ones: see `_in_order`.
+    """
+    counts = (~np.isnan(values).all(axis=(2, 3))).sum(axis=0)
+    least, most = int(counts.min()), int(counts.max())
+    if least == most:
+        return values, None
+    told = f"Stimuli in {block.area} of {block.subject} have {least} to {most} repeats"
+    if least == 1:
+        caution("single-trials", f"{told}, so all are averaged: there are no repeats for a reliability.")
+        return np.nanmean(values, axis=0, keepdims=True), None
+    caution(
+        "unequal-repeats",
+        f"{told}: means and crossnobis use all of them, reliabilities and time courses the first {least}.",
+    )
+    return values[:least], values[least:].mean(axis=-1)
 
 
 def _binned(
@@ -452,12 +480,18 @@ def _joined_rows(values: np.ndarray, places: Mapping[str, list[int]], recipe: Re
         return np.stack(means)[None]
     least = min(counts)
     surplus = sum(counts) - least * len(counts)
-    if surplus:
+    if surplus and recipe.repeats != "all":
         caution(
             "unequal-repeats",
             f"Stimuli have {least} to {max(counts)} repeats: the first {least} of each are kept and "
             f"{surplus} rows are left out.",
         )
+    if recipe.repeats == "all":
+        n_repeats, _, *rest = values.shape
+        cube = np.full((n_repeats * max(counts), len(counts), *rest), np.nan)
+        for k, found in enumerate(places.values()):
+            cube[: n_repeats * len(found), k] = values[:, found].reshape(-1, *rest)
+        return cube
     picked = np.array([found[:least] for found in places.values()])  # (n_stimuli, least)
     cube = values[:, picked.T]  # (n_repeats, least, n_stimuli, n_units, n_times)
     return cube.reshape(-1, *cube.shape[2:])
@@ -628,10 +662,13 @@ def _decided(block: Block, recipe: Recipe) -> Block:
             f"{int(infinite.sum())} responses in {where} are infinite, in unit {listing(map(str, units))}."
         )
         raise InputError(message, "Repair or leave out these units in the file; numbers count from 0.")
-    block = _without_missing(block, recipe, where)
+    block = _without_missing(_in_order(block, recipe, where), recipe, where)
     # A unit that changes over time alone says nothing of the stimuli, but it does change.
-    size = np.abs(block.values).max(axis=(0, 1, 3), initial=0.0)
-    flat = np.ptp(block.values, axis=(0, 1, 3)) <= 1e-12 * size
+    known = np.where(
+        np.isnan(block.values), block.values[:1], block.values
+    )  # where a repeat lacks, the first
+    size = np.abs(known).max(axis=(0, 1, 3), initial=0.0)
+    flat = np.ptp(known, axis=(0, 1, 3)) <= 1e-12 * size
     if flat.all() and block.values.shape[1] > 1:
         message = f"Every unit in {where} gives the same response to every stimulus."
         raise InputError(message, "Check which axis counts the stimuli.")
@@ -644,8 +681,37 @@ def _decided(block: Block, recipe: Recipe) -> Block:
     return block
 
 
+def _in_order(block: Block, recipe: Recipe, where: str) -> Block:
+    """Move repeats that lack for a stimulus behind its others, or leave surplus repeats of others out."""
+    lacking = np.isnan(block.values).all(axis=(2, 3))
+    counts = (~lacking).sum(axis=0)
+    least = int(counts.min())
+    if recipe.repeats not in ("equal", "all") or not lacking.any() or not least:
+        return block
+    order = np.argsort(lacking, axis=0, kind="stable")
+    values = np.take_along_axis(block.values, order[:, :, None, None], axis=0)
+    if recipe.repeats == "equal":
+        values = values[:least]
+        caution(
+            "unequal-repeats",
+            f"Stimuli in {where} have {least} to {int(counts.max())} repeats: the first {least} of each are "
+            f"kept and {int((counts - least).sum())} are left out.",
+        )
+    return dataclasses.replace(block, values=values)
+
+
+def _lack_repeats(block: Block) -> bool:
+    """Tell whether all that is missing are whole repeats of stimuli that have others."""
+    bad = np.isnan(block.values)
+    lacking = bad.all(axis=(2, 3))
+    return bool(bad.any(axis=(2, 3)).sum() == lacking.sum() and not lacking.all(axis=0).any())
+
+
 def _without_missing(block: Block, recipe: Recipe, where: str) -> Block:
     bad = np.isnan(block.values)
+    if recipe.repeats == "all":
+        lacking = bad.all(axis=(2, 3), keepdims=True)
+        bad &= ~lacking | lacking.all(axis=0)
     if not bad.any():
         return block
     units, stimuli = bad.any(axis=(0, 1, 3)), bad.any(axis=(0, 2, 3))
@@ -654,7 +720,10 @@ def _without_missing(block: Block, recipe: Recipe, where: str) -> Block:
         f"{int(stimuli.sum())} of {stimuli.size} stimuli"
     )
     if recipe.missing == "refuse":
-        raise InputError(f"{told}.", "Decide whether these units or these stimuli are left out.")
+        remedy = "Decide whether these units or these stimuli are left out."
+        if recipe.repeats == "refuse" and _lack_repeats(block):
+            remedy = "Stimuli have unequal repeats: keep all repeats, or as many as every stimulus has."
+        raise InputError(f"{told}.", remedy)
     gone = units if recipe.missing == "drop-units" else stimuli
     if gone.all():
         raise InputError(f"{told}, so nothing is left.", "Leave out the other, or repair the file.")

@@ -14,7 +14,7 @@ from dashboard.errors import InputError, unknown
 Axis = Literal["stimulus", "unit", "repeat", "subject", "time", "pair", "row"]
 Form = Literal["responses", "rdms"]
 Each = Literal["area", "subject"]
-Repeats = Literal["refuse", "equal", "mean"]
+Repeats = Literal["refuse", "equal", "all", "mean"]
 Missing = Literal["refuse", "drop-units", "drop-stimuli"]
 Constant = Literal["keep", "drop"]
 Similarity = Literal["no", "one-minus"]
@@ -40,6 +40,7 @@ CHOICES: dict[str, dict[str, str]] = {
     "repeats": {
         "refuse": "refuse stimuli that come twice",
         "equal": "rows of one name are repeats; surplus ones are left out",
+        "all": "rows of one name are repeats, in unequal numbers if need be",
         "mean": "average the rows of one name",
     },
     "missing": {

@@ -22,6 +22,12 @@ def _empty() -> Any:
     return field(default_factory=lambda: MappingProxyType({}))
 
 
+def _mean(repeats: np.ndarray) -> np.ndarray:
+    """Return the mean over the repeats that there are, (n_stimuli, n_units)."""
+    found: np.ndarray = np.nanmean(repeats, axis=0) if np.isnan(repeats).any() else repeats.mean(axis=0)
+    return found
+
+
 @dataclass(frozen=True, eq=False)
 class Recording:
     """Neural data of one experiment, real or simulated; made by the readers and checked by `validate`.
@@ -43,6 +49,9 @@ class Recording:
     responses : Mapping of str to tuple of np.ndarray
         By area, per subject: (n_stimuli, n_units), or (n_repeats, n_stimuli, n_units) where stimuli were
         repeated. Areas with only RDMs are missing here.
+    surplus : Mapping of str to tuple of np.ndarray
+        By area, per subject: (n_more, n_stimuli, n_units) repeats beyond those that all stimuli have, NaN
+        for stimuli without. `responses` holds the repeats that all have.
     courses : Mapping of str to tuple of np.ndarray
         By area, per subject: (n_repeats, n_stimuli, n_units, n_times) where responses are known over time,
         one repeat where there were none; `responses` holds their mean over time.
@@ -85,6 +94,7 @@ class Recording:
     areas: tuple[str, ...]
     subjects: Mapping[str, tuple[str, ...]]
     responses: Mapping[str, tuple[np.ndarray, ...]] = _empty()
+    surplus: Mapping[str, tuple[np.ndarray, ...]] = _empty()
     courses: Mapping[str, tuple[np.ndarray, ...]] = _empty()
     times_ms: tuple[float, ...] = ()
     rdms: Mapping[str, np.ndarray] = _empty()
@@ -101,9 +111,16 @@ class Recording:
     simulated: bool = False
 
     def mean_responses(self, area: str) -> tuple[np.ndarray, ...]:
-        """Return the responses averaged over repeats, per subject: (n_stimuli, n_units)."""
+        """Return the responses averaged over all repeats, per subject: (n_stimuli, n_units)."""
+        found = self.all_repeats(area)
+        return tuple(_mean(r) if r.ndim == 3 else r for r in found)
+
+    def all_repeats(self, area: str) -> tuple[np.ndarray, ...]:
+        """Return `responses` per subject with the surplus repeats, NaN for stimuli that have fewer."""
         found = self.responses.get(self._area(area), ())
-        return tuple(r.mean(axis=0) if r.ndim == 3 else r for r in found)
+        more = self.surplus.get(area, (np.empty(0),) * len(found))
+        pairs = zip(found, more, strict=True)
+        return tuple(np.concatenate([r, rest]) if rest.size else r for r, rest in pairs)
 
     def repeats(self, area: str) -> tuple[np.ndarray, ...]:
         """Return the single repeats per subject: (n_repeats, n_stimuli, n_units); empty without repeats."""
@@ -143,6 +160,7 @@ class Recording:
             stimulus_names=wanted,
             digest=self.digest if wanted == self.stimulus_names else digest_of("select", self.digest, wanted),
             responses={a: tuple(r.take(order, axis=-2) for r in rs) for a, rs in self.responses.items()},
+            surplus={a: tuple(r.take(order, axis=1) for r in rs) for a, rs in self.surplus.items()},
             courses={a: tuple(c.take(order, axis=1) for c in cs) for a, cs in self.courses.items()},
             rdms={a: rdms[:, pairs] for a, rdms in self.rdms.items()},
             movies={a: movie[:, :, pairs] for a, movie in self.movies.items()},

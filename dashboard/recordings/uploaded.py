@@ -45,6 +45,10 @@ def load(reference: Reference) -> Recording:
     areas = tuple(facts["responses"] or facts["rdms"])
     subjects = {area: tuple(facts["responses"].get(area) or facts["rdms"][area]) for area in areas}
     responses = {a: tuple(arrays[key] for key in s.values()) for a, s in facts["responses"].items()}
+    surplus = {
+        a: tuple(arrays[s[who]] if who in s else responses[a][k][:0] for k, who in enumerate(subjects[a]))
+        for a, s in facts.get("surplus", {}).items()
+    }
     courses = {a: tuple(arrays[key] for key in s.values()) for a, s in facts.get("courses", {}).items()}
     rdms = {a: np.stack([arrays[key] for key in s.values()]) for a, s in facts["rdms"].items()}
     movies = {a: np.stack([arrays[k] for k in s.values()]) for a, s in facts.get("movies", {}).items()}
@@ -61,6 +65,7 @@ def load(reference: Reference) -> Recording:
         areas=areas,
         subjects=subjects,
         responses=responses,
+        surplus=surplus,
         courses=courses,
         times_ms=tuple(facts.get("times_ms", ())),
         rdms=rdms,
@@ -180,6 +185,7 @@ def convert(files: list[list[str]], recipe: Mapping[str, Any], folder: str) -> d
     facts: dict[str, Any] = {
         "names": list(parts.names),
         "responses": keys(parts.responses),
+        "surplus": keys(parts.surplus),
         "courses": keys(parts.courses),
         "times_ms": list(parts.times_ms),
         "rdms": keys(parts.rdms),

@@ -106,6 +106,71 @@ def test_crossnobis_by_loops_with_unequal_folds():
     np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-11)
 
 
+def missing(repeats, counts):
+    """Keep so many repeats of every stimulus."""
+    repeats = repeats.copy()
+    for stimulus, count in enumerate(counts):
+        repeats[count:, stimulus] = np.nan
+    return repeats
+
+
+def test_crossnobis_with_unequal_repeats_by_loops():
+    rng = np.random.default_rng(11)
+    repeats, folds = rng.standard_normal((5, 4, 3)) + 2, np.array([0, 0, 1, 2, 2])
+    measured = np.ones((5, 4), bool)
+    measured[[0, 4, 4, 1], [0, 1, 2, 3]] = False
+    repeats[~measured] = np.nan
+    root = rng.standard_normal((3, 3))
+    precision = root @ root.T
+    found = rdm.dissimilarities(repeats, "crossnobis", folds=folds, precision=precision).numpy()
+    centred = repeats - np.nanmean(repeats, axis=0).mean(0)
+
+    def product(i, j):
+        parts = [
+            x @ precision @ y / 3
+            for x, f in zip(centred[measured[:, i], i], folds[measured[:, i]], strict=True)
+            for y, g in zip(centred[measured[:, j], j], folds[measured[:, j]], strict=True)
+            if f != g
+        ]
+        return np.mean(parts)
+
+    i, j = rdm.pair_indices(4)
+    want = [product(a, a) + product(b, b) - 2 * product(a, b) for a, b in zip(i, j, strict=True)]
+    np.testing.assert_allclose(found, want, rtol=1e-12)
+    shifted = rdm.dissimilarities(repeats + 1000, "crossnobis", folds=folds, precision=precision).numpy()
+    np.testing.assert_allclose(shifted, want, atol=1e-9)
+
+
+def test_crossnobis_with_unequal_repeats_is_unbiased_and_becomes_the_usual_one():
+    rng = np.random.default_rng(11)
+    patterns = rng.standard_normal((6, 5))
+    truth = rdm.dissimilarities(patterns, "sqeuclidean").numpy()
+    counts = [2, 3, 4, 4, 2, 3]
+    found = [
+        rdm.dissimilarities(missing(patterns + rng.standard_normal((4, 6, 5)), counts), "crossnobis").numpy()
+        for _ in range(600)
+    ]
+    z = (np.mean(found, 0) - truth) / (np.std(found, 0, ddof=1) / 600**0.5)
+    assert np.abs(z).max() < 4
+    repeats = torch.from_numpy(rng.standard_normal((3, 6, 5)))
+    whole = rdm._unbalanced(repeats, torch.ones(3, 6, dtype=torch.bool), None, None)
+    np.testing.assert_allclose(whole, rdm.dissimilarities(repeats, "crossnobis"), atol=1e-14)
+
+
+def test_unequal_repeats_are_averaged_or_refused():
+    rng = np.random.default_rng(11)
+    repeats = missing(rng.standard_normal((3, 5, 4)), [3, 1, 2, 3, 2])
+    mean = rdm.dissimilarities(np.nanmean(repeats, axis=0), "correlation")
+    np.testing.assert_allclose(rdm.dissimilarities(repeats, "correlation"), mean, atol=1e-15)
+    with pytest.raises(InputError, match=r"1 of 5 stimuli \(stimulus 1\) were measured in one fold only"):
+        rdm.dissimilarities(repeats, "crossnobis")
+    with pytest.raises(InputError, match="Stimuli have 1 to 3 repeats, and poisson is cross-validated"):
+        rdm.dissimilarities(np.abs(repeats), "poisson", folds=[0, 1, 2])
+    repeats[:, 1] = np.nan  # never measured
+    with pytest.raises(InputError, match="NaN"):
+        rdm.dissimilarities(repeats, "correlation")
+
+
 def test_crossnobis_of_noise_is_negative_half_of_the_time_and_is_not_clipped():
     found = rdm.dissimilarities(RNG.standard_normal((4, 40, 30)), "crossnobis").numpy()
     assert 0.4 < np.mean(found < 0) < 0.6

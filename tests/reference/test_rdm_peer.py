@@ -84,6 +84,32 @@ def test_crossnobis(with_noise):
     assert np.abs(found - expected).max() <= 1e-10 * np.abs(expected).max()
 
 
+@pytest.mark.parametrize("independent", [False, True])
+def test_crossnobis_with_unequal_repeats(independent):
+    """With shared folds rsatoolbox's estimate depends on the origin, so that it gets centred patterns."""
+    from rsatoolbox.data import Dataset
+    from rsatoolbox.rdm import calc_rdm_unbalanced
+
+    rng = np.random.default_rng(5)
+    repeats = rng.standard_normal((4, 12, 9)) + rng.standard_normal((12, 9))
+    measured = np.arange(4)[:, None] < rng.integers(2, 5, 12)
+    repeats[~measured] = np.nan
+    if not independent:
+        repeats -= np.nanmean(repeats, axis=0).mean(0)
+    fold, stimulus = np.nonzero(measured)
+    trials = repeats[measured]
+    fold = np.arange(len(trials)) if independent else fold
+    noise = precision(rng, 9)
+    data = Dataset(trials, obs_descriptors={"stimulus": stimulus, "fold": fold})
+    expected = calc_rdm_unbalanced(
+        data, "crossnobis", descriptor="stimulus", noise=noise, cv_descriptor="fold"
+    ).dissimilarities[0]
+    given = np.full((fold.max() + 1, 12, 9), np.nan)
+    given[fold, stimulus] = trials
+    found = rdm.dissimilarities(given, "crossnobis", precision=noise).numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
 def test_cross_validated_poisson_where_rsatoolbox_returns_its_last_fold():
     """rsatoolbox overwrites the RDM in its loop over folds; the mean over folds is right."""
     repeats = np.random.default_rng(6).poisson(4, (3, 10, 20)).astype(float)

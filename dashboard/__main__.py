@@ -183,7 +183,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_output_options(sub)
         sub.set_defaults(run=_answer, spec=specs.KINDS[kind])
     fetch = verbs.add_parser("fetch", help="download a recording of the catalogue, by checksum")
-    fetch.add_argument("name", help="such as kriegeskorte92")
+    fetch.add_argument("name", nargs="?", default="", help="such as kriegeskorte92; none: list all open data")
     fetch.set_defaults(run=_fetch)
     _add_bring_options(verbs)
     _add_report(verbs)
@@ -291,9 +291,15 @@ def _run_file(options: argparse.Namespace) -> None:
 
 def _fetch(options: argparse.Namespace) -> None:
     from dashboard import recordings
+    from dashboard.recordings.open_data import OPEN
 
+    if not options.name:
+        for entry in OPEN:
+            how = f"size {entry.size}, checksum {entry.checksum}" if entry.recordings else "not fetched here"
+            sys.stdout.write(f"{entry.name:22} {entry.title}; {entry.species}; {how}; {entry.address}\n")
+        return
     with _bar(quiet=False):
-        recordings.fetch(options.name, progress.report)
+        recordings.fetch(options.name)
     sys.stderr.write(f"{options.name} is here.\n")
 
 

@@ -6,6 +6,7 @@ and ``matching_pairs`` match stimuli by name. Nothing here imports torch.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from dashboard import progress
 from dashboard import reference as references
 from dashboard.errors import InputError, unknown
+from dashboard.recordings import open_data
 from dashboard.recordings.checks import validate
 from dashboard.recordings.downloads import Download
 from dashboard.recordings.matching import Matching, align, matching_pairs
@@ -162,7 +164,7 @@ def fetch(name: str, report: Callable[[float, str], None] | None = None) -> None
     Parameters
     ----------
     name : str
-        A recording of the catalogue.
+        A recording of the catalogue, or the name of the files that several of them share.
     report : callable, optional
         Takes the fraction that is done and a phrase.
 
@@ -171,12 +173,15 @@ def fetch(name: str, report: Callable[[float, str], None] | None = None) -> None
     InputError
         When there is no such recording, it has no files, or a file cannot be had.
     """
-    reader, reference = _find(name)
+    sharing = (known for known, reader in READERS.items() if name == reader.fetched)
+    if name not in READERS:
+        open_data.refuse(name)
+    reader, reference = _find(next(sharing, name))
     download = reader.download
     if download is None:
         message = f"{reference.name} is made here, there is nothing to fetch."
         raise InputError(message, "Use it as it is.")
-    with progress.listening(report or progress.report):
+    with progress.listening(report) if report is not None else contextlib.nullcontext():
         download.fetch()
 
 
@@ -247,6 +252,50 @@ READERS: dict[str, Reader] = {
         module="dashboard.recordings.stringer",
         fetched="stringer-halves",
         pictures=True,
+    ),
+    "stringer-tuning": Reader(
+        title="Mouse V1, orientation tuning (Stringer et al. 2021)",
+        species="mouse",
+        signal="two-photon calcium of 23,589 neurons, means in bins of 5 degrees",
+        terms="cite Stringer et al. 2021, Cell 184:2767; licence not told",
+        module="dashboard.recordings.fetched",
+        fetched="stringer-tuning",
+        pictures=True,
+    ),
+    "stringer-trials": Reader(
+        title="Mouse V1, single trials (Stringer et al. 2021)",
+        species="mouse",
+        signal="two-photon calcium of 1,000 selected neurons, 4,598 trials",
+        terms="cite Stringer et al. 2021, Cell 184:2767; licence not told",
+        module="dashboard.recordings.fetched",
+        fetched="stringer-trials",
+        pictures=True,
+    ),
+    "kay-training": Reader(
+        title="Human visual cortex, 1,750 natural images (Kay et al. 2008)",
+        species="human",
+        signal="fMRI, 8,428 voxels in seven areas",
+        terms="cite Kay et al. 2008, Nature 452:352; licence not told, the original needs an account",
+        module="dashboard.recordings.fetched",
+        fetched="kay",
+        pictures=True,
+    ),
+    "kay-validation": Reader(
+        title="Human visual cortex, 120 natural images (Kay et al. 2008)",
+        species="human",
+        signal="fMRI, 8,428 voxels in seven areas",
+        terms="cite Kay et al. 2008, Nature 452:352; licence not told, the original needs an account",
+        module="dashboard.recordings.fetched",
+        fetched="kay",
+        pictures=True,
+    ),
+    "things-similarity": Reader(
+        title="THINGS, 1,854 concepts, similarity judgements (Hebart et al. 2020)",
+        species="human",
+        signal="behaviour: 49 dimensions of a model of the judgements",
+        terms="cite Hebart et al. 2020; judgements CC BY 4.0",
+        module="dashboard.recordings.fetched",
+        fetched="things-similarity",
     ),
     "simulated-v1": Reader(
         title="Simulated V1 (not measured)",

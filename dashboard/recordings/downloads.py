@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
+import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dashboard import progress, settings
-from dashboard.errors import InputError
+from dashboard.errors import InputError, caution
 
 TIMEOUT_S = 30
 MOST_BYTES = 300 * 2**20
 """Most bytes of a file whose size its source does not tell."""
 
 _PIECE = 2**16
+
+_SEEN = "first-fetched.json"
+"""SHA-256 of files whose source tells none, as they were when they came for the first time."""
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +36,8 @@ class File:
     n_bytes : int
         Its size; 0 where the source does not tell it.
     sha256, md5 : str
-        One of them, in hexadecimal.
+        One of them, in hexadecimal; neither where no source tells one. Such a file is taken as it comes for
+        the first time; its SHA-256 is kept then, and nothing else is read in its place.
     place : str
         What stands behind the address of the data set where that is not the name of the file.
     """
@@ -43,8 +49,10 @@ class File:
 
     @property
     def checksum(self) -> tuple[str, str]:
-        """The kind of checksum that is known, and the checksum."""
-        return ("sha256", self.sha256) if self.sha256 else ("md5", self.md5)
+        """The kind of checksum that is known, and the checksum; both empty when none is."""
+        if self.sha256:
+            return "sha256", self.sha256
+        return ("md5", self.md5) if self.md5 else ("", "")
 
 
 @dataclass(frozen=True)
@@ -85,19 +93,67 @@ class Download:
         InputError
             When they cannot be had; the sentence says which file, why, and what to do.
         """
-        expected = self.files[name]
+        expected = self.known(name)
         wrong = ""
         for folder in self._folders():
             data = _bytes(folder / name)
             if data is not None:
                 problem = mismatch(data, name, expected)
                 if not problem:
-                    return data
+                    return self._seen(name, data)
                 wrong = problem
         data = self._fetch(name, wrong).read_bytes()
         problem = mismatch(data, name, expected)
         if problem:
             raise InputError(problem, self._remedy())
+        return self._seen(name, data)
+
+    def known(self, name: str) -> File:
+        """Return what is known of a file: what its source tells, else as it was when it came first."""
+        file = self.files[name]
+        if any(file.checksum):
+            return file
+        return replace(file, sha256=self._first_fetched().get(name, ""))
+
+    def digest(self, name: str) -> str:
+        """Return the checksum of a file, from its source or from its first fetch.
+
+        Raises
+        ------
+        InputError
+            When no source tells one and the file never came.
+        """
+        kind, found = self.known(name).checksum
+        if not kind:
+            message = f'"{name}" is not here yet, and its source tells no checksum.'
+            raise InputError(message, self._remedy())
+        return found
+
+    def forget(self, name: str) -> None:
+        """Forget a file that came without a checksum and turned out to be something else."""
+        if any(self.files[name].checksum):
+            return
+        (settings.home() / "downloads" / self.name / name).unlink(missing_ok=True)
+        self._keep({known: sha256 for known, sha256 in self._first_fetched().items() if known != name})
+
+    def _first_fetched(self) -> dict[str, str]:
+        try:
+            found = json.loads((settings.home() / "downloads" / self.name / _SEEN).read_text("utf-8"))
+            return {str(k): str(v) for k, v in found.items()}
+        except (OSError, ValueError, AttributeError):
+            return {}
+
+    def _seen(self, name: str, data: bytes) -> bytes:
+        """Keep the SHA-256 of a file that came for the first time without a checksum; return the bytes."""
+        if any(self.known(name).checksum):
+            return data
+        digest = hashlib.sha256(data).hexdigest()
+        self._keep({**self._first_fetched(), name: digest})
+        caution(
+            "no-checksum",
+            f'No source tells a checksum of "{name}": it was taken as it came, and its SHA-256 '
+            f"({digest[:12]}…) is kept, so that other bytes are refused from now on.",
+        )
         return data
 
     def fetch(self) -> None:
@@ -111,6 +167,13 @@ class Download:
                 progress.report(1.0, f"{name} is here")
             done += file.n_bytes or MOST_BYTES
 
+    def _keep(self, digests: Mapping[str, str]) -> None:
+        folder = settings.home() / "downloads" / self.name
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".part-", delete=False) as part:
+            json.dump(dict(digests), part)
+        Path(part.name).replace(folder / _SEEN)
+
     def _folders(self) -> list[Path]:
         data = settings.data_folder()
         return [*([data / self.name] if data else []), settings.home() / "downloads" / self.name]
@@ -122,7 +185,8 @@ class Download:
         brewed = pooch.create(
             path=settings.home() / "downloads" / self.name,
             base_url=self.url,
-            registry={name: ":".join(self.files[name].checksum)},
+            # Without a checksum pooch takes what comes; `read` keeps its SHA-256.
+            registry={name: ":".join(self.known(name).checksum) if any(self.known(name).checksum) else None},
             urls={name: self.url + (self.files[name].place or name)},
         )
         try:
@@ -167,7 +231,7 @@ class Download:
                 )
 
     def _refuse(self, path: Path, name: str) -> None:
-        problem = mismatch(path.read_bytes(), name, self.files[name])
+        problem = mismatch(path.read_bytes(), name, self.known(name))
         if problem:
             raise InputError(problem, self._remedy())
 
@@ -185,12 +249,14 @@ def mismatch(data: bytes, name: str, expected: File) -> str:
     """Return what is wrong with the bytes of a file in one sentence, or ``""``."""
     kind, known = expected.checksum
     # The MD5 of a source tells a damaged file; it is no proof against somebody who wants to deceive.
-    found = hashlib.new(kind, data, usedforsecurity=False).hexdigest()
+    found = hashlib.new(kind or "sha256", data, usedforsecurity=False).hexdigest()
     if found == known:
         return ""
     head = data[:512].lstrip().lower()
     if head.startswith((b"<!doctype html", b"<html")):
         return f'"{name}" is a web page, not the file.'
+    if not kind:
+        return "" if data else f'"{name}" is empty.'
     title = {"sha256": "SHA-256", "md5": "MD5"}[kind]
     sums = f"{title} {found[:12]}…, expected {known[:12]}…"
     if len(data) < expected.n_bytes:

@@ -19,7 +19,7 @@ from dashboard.recordings.readers.source import OVER_TIME
 from dashboard.recordings.recipe import AXES, CHOICES, Axis, Form, Recipe, from_dict
 from dashboard.specs import InspectSpec
 from dashboard.ui import answers, choices
-from dashboard.ui.adding import files, inspected, session
+from dashboard.ui.adding import files, inspected, open_data, session
 from dashboard.ui.text import plain
 
 NONE = "(none)"
@@ -41,6 +41,7 @@ INVITATION = (
 
 def show() -> None:
     """Draw the way of a recording from files to the pickers."""
+    open_data.show()
     taken = files.look("recording", ENDINGS, HELP, INVITATION, height=240)
     if taken is None:
         return

@@ -38,13 +38,13 @@ def _row(entry: OpenData, present: set[str]) -> dict[str, str]:
     return {
         "data": entry.title,
         "species": entry.species,
-        "signal": entry.signal,
-        "stimuli": entry.stimuli,
+        "what to do": todo,
         "size": entry.size,
         "checksum": entry.checksum,
         "terms": entry.terms,
+        "signal": entry.signal,
+        "stimuli": entry.stimuli,
         "address": entry.address,
-        "what to do": todo,
     }
 
 

@@ -22,7 +22,7 @@ from dashboard.reference import Reference
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PREPROCESSING_VERSION = 1
+PREPROCESSING_VERSION = 2
 """Raised when the same files are read or preprocessed otherwise, so that stored answers are not mistaken."""
 
 Kind = Literal["image", "text"]
@@ -133,8 +133,11 @@ def reads(ref: Reference) -> Kind:
     return TYPES.get(str(config.get("model_type")), "image")
 
 
-def open_network(ref: Reference) -> Opened:
-    """Build the network and load its weights; fetch them first where the name is one of the Hub."""
+def open_network(ref: Reference, called: str = "") -> Opened:
+    """Build the network and load its weights; fetch them first where the name is one of the Hub.
+
+    A folder is called by its own name unless another is given.
+    """
     from dashboard.networks import hf_models
 
     trained = "untrained" not in ref.options
@@ -143,7 +146,7 @@ def open_network(ref: Reference) -> Opened:
         folder, told = _fetched(ref, trained)
         name = ref.rest.rpartition("/")[2]
     else:
-        name = folder.name
+        name = called or folder.name
     found = inspect(folder, name, trained)
     if not trained:
         told = f"Untrained: random weights from seed {ref.integer('seed', 0)}."

@@ -293,7 +293,7 @@ def _longest(folder: Folder, config: Any, padding: int) -> int:
 
 
 def _image(folder: Folder, config: Any, common: dict[str, Any]) -> Opened:
-    processor = _processor(folder)
+    processor = _processor(folder, config)
     preprocess = _through(processor)
     try:
         shape = tuple(preprocess(np.full((224, 224, 3), 128, dtype=np.uint8)).shape)
@@ -305,8 +305,11 @@ def _image(folder: Folder, config: Any, common: dict[str, Any]) -> Opened:
     )
 
 
-def _processor(folder: Folder) -> Any:
-    """Return the network's own preparation of pictures, computed with Pillow."""
+def _processor(folder: Folder, config: Any) -> Any:
+    """Return the network's own preparation of pictures, computed with Pillow.
+
+    Without ``preprocessor_config.json`` it is the usual one of the type, at the size that config.json tells.
+    """
     import transformers
     from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
 
@@ -319,10 +322,25 @@ def _processor(folder: Folder) -> Any:
         )
     known = {k: v for k, v in folder.preprocessor.items() if not k.endswith("_type") and k != "use_fast"}
     try:
-        return cls.from_dict(known)
+        return cls.from_dict(known or _sizes(cls, config))
     except Exception as error:
         message = f'preprocessor_config.json of "{formats.clean(folder.name)}" is not understood.'
         raise InputError(message, "Download it again.") from error
+
+
+def _sizes(cls: Any, config: Any) -> dict[str, Any]:
+    """Return the sizes of the usual preparation, set to those of the pictures that the network takes."""
+    told = getattr(config, "image_size", None)
+    height, width = told if isinstance(told, list | tuple) and len(told) == 2 else (told, told)
+    if not isinstance(height, int) or not isinstance(width, int):
+        return {}
+    usual, sides = cls(), {"height": height, "width": width, "shortest_edge": min(height, width)}
+    found = {}
+    for name in ("size", "crop_size"):
+        keys = [k for k in ("height", "width", "shortest_edge") if (getattr(usual, name, None) or {}).get(k)]
+        if keys:
+            found[name] = {key: sides[key] for key in keys}
+    return found
 
 
 def _through(processor: Any) -> Callable[[np.ndarray], torch.Tensor]:

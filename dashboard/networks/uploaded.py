@@ -159,7 +159,8 @@ def open_network(ref: Reference) -> Opened:
         _tried(found)
         inner = _folder(found)
         options = {} if trained else {"untrained": "", "seed": ref.options.get("seed", "0")}
-        return dataclasses.replace(hf.open_network(Reference(inner.name, options)), title=_title(found, ref))
+        opened = hf.open_network(Reference(inner.name, options), called=found.title)
+        return dataclasses.replace(opened, title=_title(found, ref))
     from dashboard.networks import weights
     from dashboard.networks.schemes import SCHEMES
     from dashboard.networks.seeding import seeded

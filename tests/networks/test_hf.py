@@ -431,3 +431,23 @@ def test_names_that_are_no_folder(reference, words):
 def test_a_folder_has_no_revision(classifier):
     assert "has no revision" in refusal(f"hf:{classifier}?revision=main")
     assert hf.TYPES["bert"] == "text"
+
+
+def test_without_a_preprocessor_pictures_come_at_the_size_that_the_settings_tell(tmp_path):
+    import transformers
+
+    config = transformers.ViTConfig(
+        image_size=48,
+        patch_size=16,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        num_labels=2,
+    )
+    transformers.ViTForImageClassification(config).save_pretrained(tmp_path / "small")
+    with collect_cautions() as told:
+        network = networks.load(f"hf:{tmp_path / 'small'}")
+    assert network.input_shape == (3, 48, 48)
+    assert "48 × 48" in network.preprocessing
+    assert [c.code for c in told] == ["usual-preprocessing"]

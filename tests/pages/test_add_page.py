@@ -160,6 +160,41 @@ def test_a_network_is_recognised_and_added():
     assert app.session_state["network"].startswith("upload:")
 
 
+def test_a_hugging_face_folder_is_added_and_its_attention_opened(tmp_path):
+    import torch
+    import transformers
+
+    torch.manual_seed(0)
+    config = transformers.ViTConfig(
+        image_size=32,
+        patch_size=8,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=48,
+        id2label={0: "disc", 1: "square", 2: "ring"},
+        label2id={},
+    )
+    transformers.ViTForImageClassification(config).save_pretrained(tmp_path)
+    app = session("network")
+    bring(app, "network", *((path.name, path.read_bytes()) for path in sorted(tmp_path.iterdir())))
+    assert "A Hugging Face folder of the type vit with safetensors weights." in words(app)
+    assert "no preprocessor_config.json" in words(app)
+    next(t for t in app.text_input if t.label == "Title").set_value("Our tiny ViT")
+    settled(app)
+    next(b for b in app.button if b.label == "Add this network").click()
+    settled(app)
+    assert not app.exception
+    assert not app.error
+    app.session_state["stimuli"] = "objects"
+    app.switch_page("attention.py")
+    said = words(settled(app))
+    assert not app.exception
+    assert not app.error
+    assert app.title[0].value == "Where does Our tiny ViT look?"
+    assert "looks most narrowly" in said
+
+
 def test_pictures_are_shown_before_they_are_added():
     import io
 

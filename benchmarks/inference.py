@@ -82,7 +82,7 @@ def levels(simulations: int, samples: int) -> list[bool]:
         p, score, ci = bootstrapped(resample, n, s, simulations, samples)
         for column, name in enumerate(("zero", "pair", "ceiling")):
             if np.isfinite(p[:, column]).any():
-                # Copies of a subject make the ceiling's own variance too large in a bootstrap over subjects.
+                # A bootstrap over stimuli overestimates the part of a variance that lies in pairs.
                 mild = resample in ("both", "dual") or name == "ceiling"
                 met.append(level(f"{resample}: {name}", p[:, column] <= LEVEL, conservative=mild))
         truth = score.mean(0)

@@ -162,13 +162,20 @@ def pair_caption(ds: xr.Dataset) -> str:
 
 
 def table_note(ds: xr.Dataset) -> str:
-    """Say which p values of the table are corrected."""
+    """Say which p values of the table are corrected, and which tests are conservative."""
+    mild = (
+        " Tests from the bootstrap over stimuli are conservative, they find too little rather than too much: "
+        "resampled stimuli overestimate the variance that lies in pairs (Efron & Stein, 1981). Shuffled "
+        "labels keep their level."
+        if ds.attrs["resample"] != "subjects"
+        else ""
+    )
     n = int(ds.attrs["permutations"])
     floor = f" No p of {n:,} shuffles is below {theme.three_digits(1 / (n + 1))}." if n else ""
     return (
         f"Bootstrap and ceiling: {CORRECTED[str(ds.attrs['correction'])]} ({ds.attrs['correction_label']}) "
         "over models and areas. Labels: each model by itself; largest of all: against the largest "
-        f"standardised score over models and areas.{floor}"
+        f"standardised score over models and areas.{floor}{mild}"
     )
 
 

@@ -429,10 +429,28 @@ def test_standard_errors_intervals_and_p_values():
     assert found.distinguishable(1, 0) == (difference.ci[0] > 0 or difference.ci[1] < 0)
     below = found.below_ceiling(2)
     assert below.mean == pytest.approx(found.ceiling[0] - found.score[2])
-    assert below.sem == pytest.approx(
-        np.sqrt(factor * (found.ceilings[:, 0] - found.scores[:, 2]).var(ddof=1))
-    )
     np.testing.assert_allclose(found.covariance, factor * np.cov(found.scores.T), rtol=1e-9, atol=1e-15)
+
+
+@pytest.mark.parametrize("measure", ["pearson", "spearman", "tau-a"])
+def test_the_gap_to_the_ceiling_is_resampled_with_pools_held(measure):
+    models, subjects = data(n=9, n_subjects=4)
+    pools = [measures.pool(np.delete(subjects, t, 0), measure, 12) for t in range(4)]
+    lower = np.diagonal(rsa.similarity(np.array(pools), subjects, measure))
+    gaps = lower - rsa.similarity(models, subjects, measure)[1]
+    stimuli, people = draws(9, 4, 25, 3)
+    found = rsa.bootstrap(models, subjects, measure, "subjects", draws=(None, people))
+    want = 4 / 3 * gaps[people].mean(1).var(ddof=1)
+    assert found.below_ceiling(1).sem == pytest.approx(np.sqrt(want), rel=1e-9)
+    found = rsa.bootstrap(models, subjects, measure, "stimuli", draws=(stimuli, None))
+    want = 9 / 8 * (found.ceilings[:, 0] - found.scores[:, 1]).var(ddof=1)
+    assert found.below_ceiling(1).sem == pytest.approx(np.sqrt(want), rel=1e-9)
+    same = np.tile(np.arange(4), (25, 1))  # everyone once: nothing but stimuli varies
+    both = rsa.bootstrap(models, subjects, measure, "both", draws=(stimuli, same))
+    assert both.below_ceiling(1).sem == pytest.approx(np.sqrt(want * 8 / 9 * 4 / 3), rel=1e-9)
+    dual = rsa.bootstrap(models, subjects, measure, "dual", draws=(stimuli, people))
+    run = dual.held[1][np.ix_([1, -1], [1, -1])]
+    assert run[0, 0] + run[1, 1] - 2 * run[0, 1] == pytest.approx(gaps[people].mean(1).var(ddof=1))
 
 
 def test_a_model_does_not_differ_from_itself():

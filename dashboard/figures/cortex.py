@@ -194,12 +194,12 @@ def _hemisphere(ds: xr.Dataset, side: str, dark: bool, width: int, hover: bool, 
     y = alt.Scale(domain=[0, len(pixels)], nice=False, zero=False, reverse=True)
     image = (
         alt.Chart(alt.Data(values=[{"url": raster.data_uri(raster.png(pixels))}]))
-        .mark_image(width=width, height=height, aspect=False, aria=False)
+        .mark_image(width=width, height=height, aspect=False, aria=False, tooltip=None)
         .encode(x=alt.value(width / 2), y=alt.value(height / 2), url="url:N")
     )
     titled = (
         alt.Chart(alt.Data(values=titles))
-        .mark_text(align="left", baseline="middle", color=theme.colour("muted", dark))
+        .mark_text(align="left", baseline="middle", color=theme.colour("muted", dark), tooltip=None)
         .encode(x=alt.value(0), y=alt.Y("y:Q", scale=y, axis=None), text="words:N")
     )
     layers = [image, titled, *([_legend(ds, legend)] if drawn(ds) else [])]
@@ -263,7 +263,7 @@ def _legend(ds: xr.Dataset, shown: bool) -> Any:
     )
     return (
         alt.Chart(alt.Data(values=[{"score": lo}, {"score": hi}]))
-        .mark_point(size=0, opacity=0, aria=False)
+        .mark_point(size=0, opacity=0, aria=False, tooltip=None)
         .encode(
             x=alt.value(0),
             y=alt.value(0),

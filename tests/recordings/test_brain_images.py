@@ -146,7 +146,8 @@ def test_labels_on_another_grid_are_refused_until_they_may_be_moved(opened):
     affine = AFFINE.copy()
     affine[:3, :3] /= 2
     affine[:3, 3] -= AFFINE[:3, :3] @ [0.25, 0.25, 0.25]
-    source = opened(b__nii=image(BETAS), m__nii=image(fine, affine), n__csv="name\n" + "\n".join(NAMES))
+    source = opened(b__nii=image(BETAS), m__nii=image(fine, affine), events__tsv=EVENTS)
+    assert guess(source).columns == ("trial_type",)  # looking goes on, so that the question can be answered
     assert any("does not lie on the grid" in note for note in source.notes)
     with pytest.raises(
         InputError, match=r"of 1 × 1 × 1.25 mm\) does not lie on the grid of .*nearest voxels"

@@ -319,7 +319,8 @@ def _source(subjects: Sequence[Subject], notes: tuple[str, ...]) -> Source:
     for name, subject in by_name.items():
         counts = (subject.n_volumes, sum(map(len, voxels[name].values())))
         check_size(counts, 8, name, subject.images[0].name)
-        text = f"{len(subject.images)} images, {listing(voxels[name], 6)}"
+        n = len(subject.images)
+        text = f"{n} {'image' if n == 1 else 'images'}, {listing(voxels[name], 6)}"
         arrays.append(Array(name, counts, "number", ("volume", "voxel"), text))
     for name, subject in by_name.items():
         for label, column in _beside(subject, voxels[name]).items():
@@ -331,10 +332,9 @@ def _source(subjects: Sequence[Subject], notes: tuple[str, ...]) -> Source:
 
     def read(label: str, options: Mapping[str, Any]) -> np.ndarray:
         if label in values:
-            _decided(by_name.values(), options)
             column = values[label]
             return _worded(column) if options.get("text") else column
-        _decided([by_name[label]], options)
+        _decided(by_name[label], options)
         return _responses(by_name[label], voxels[label])
 
     moved = _moved(by_name.values())
@@ -370,9 +370,9 @@ def _apart(labels: Labels, image: Image) -> str:
     )
 
 
-def _decided(subjects: Any, options: Mapping[str, Any]) -> None:
+def _decided(subject: Subject, options: Mapping[str, Any]) -> None:
     """Refuse labels on another grid, unless they may be moved; then it is told."""
-    for labels, image in _moved(subjects):
+    for labels, image in _moved([subject]):
         if options.get("grid") != "nearest":
             remedy = "Resample it where it was made, or choose to move its labels to the nearest voxels."
             raise InputError(f"{_apart(labels, image)}.", remedy)

@@ -238,10 +238,10 @@ def _time_decoding(spec: Any) -> str:
         "subjects "
         f"together), {spec.column} was decoded at each time by {_TIMED_DECODERS[spec.model]} and each "
         f"decoder was tested at all times (King & Dehaene, 2014), cross-validated {split}, with features "
-        f"standardised {penalty}inside each training set. Clusters of pairs of times were tested by their mass against "
-        f"{spec.permutations} shuffles of the stimuli's labels, with points better than the best constant "
-        "answer and above the "
-        f"one-sided level {spec.forming:g} forming clusters (Maris & Oostenveld, 2007; seed {spec.seed})."
+        f"standardised {penalty}inside each training set. Clusters of pairs of times were tested by their "
+        f"mass against {spec.permutations} shuffles of the stimuli's labels, with points better than the "
+        f"best constant answer and above the one-sided level {spec.forming:g} forming clusters (Maris & "
+        f"Oostenveld, 2007; seed {spec.seed})."
     )
 
 

@@ -250,6 +250,9 @@ def _distributions(answer: choices.Answer, degrees: float, brushed: list[int]) -
     columns = st.columns(2)
     for k, name in enumerate(names):
         with columns[k % 2]:
+            if figure.empty(answer, name, other, degrees):
+                st.info(plain(figure.empty_words(name, degrees)), icon=":material/info:")
+                continue
             charts.draw(
                 answer,
                 f"histogram-{name}",

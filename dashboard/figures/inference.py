@@ -9,6 +9,7 @@ import numpy as np
 
 from dashboard.errors import unknown
 from dashboard.figures import answers, theme
+from dashboard.figures.brain import model_words
 
 if TYPE_CHECKING:
     import altair as alt
@@ -82,7 +83,7 @@ def verdict(ds: xr.Dataset, area: str) -> str:
 
 
 def _named(ds: xr.Dataset, k: int) -> str:
-    name = answers.names(ds, "model")[k]
+    name = model_words(answers.names(ds, "model")[k])
     kind = {"first": "Layer ", "second": "Layer "}.get(str(ds["source"].to_numpy()[k]), "Model ")
     return f"{kind}{name}"
 

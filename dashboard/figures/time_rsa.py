@@ -321,16 +321,24 @@ def layer_table(ds: xr.Dataset) -> pd.DataFrame:
             "layer": names,
             "p of the best cluster": [_smallest_p(ds, name) for name in names],
             **{
-                f"{name} (ms)" if not end else f"{name} {end}": ds[f"{name}{_ENDS[end]}"].to_numpy()
+                f"{name} (ms)": [_latency(ds, name, k) for k in range(len(names))]
                 for name in ("onset", "peak")
-                for end in _ENDS
             },
             "resamples with a cluster": ds["resamples_with"].to_numpy(),
         }
     )
 
 
-_ENDS = {"": "", "from": "_low", "to": "_high"}
+def _latency(ds: xr.Dataset, name: str, k: int) -> str:
+    """Write an onset or peak with its interval, or say that there is none."""
+    value = float(ds[name][k])
+    if not math.isfinite(value):
+        return f"no {name}"
+    low, high = (float(ds[f"{name}_{end}"][k]) for end in ("low", "high"))
+    spread = (
+        f", 95 % {theme.fixed(low, 0)} to {theme.fixed(high, 0)}" if math.isfinite(low) else ", no interval"
+    )
+    return f"{theme.fixed(value, 0)}{spread}"
 
 
 def cluster_table(ds: xr.Dataset) -> pd.DataFrame:

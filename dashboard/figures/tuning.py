@@ -210,8 +210,17 @@ def histogram(
     ``among`` are units of which the distribution is drawn too, such as brushed ones.
 
     Heights are shares of all units with a value, so that populations of different size compare.
+
+    Raises
+    ------
+    InputError
+        When no unit has a value; `empty` tells it before.
     """
     import altair as alt
+
+    if empty(ds, name, other, degrees):
+        message = f"No unit has a value of {label(name, degrees)}."
+        raise InputError(message, "Choose another measure, or other gratings.")
 
     sets: list[tuple[theme.Role, str, np.ndarray]] = [("network", _who(ds), values(ds, name, degrees))]
     if other is not None and name in other and name != "peak":  # of another unit
@@ -250,6 +259,22 @@ def histogram(
         width=width, height=220, title=title, description=histogram_words(ds, name, other, degrees)
     )
     return theme.style(chart, dark)
+
+
+def empty(ds: xr.Dataset, name: str, other: xr.Dataset | None = None, degrees: float = 0.0) -> bool:
+    """Tell whether neither a unit nor a neuron has a value of a measure."""
+    found = [values(ds, name, degrees)]
+    if other is not None and name in other and name != "peak":
+        found.append(values(other, name))
+    return not np.isfinite(np.concatenate(found)).any()
+
+
+def empty_words(name: str, degrees: float = 0.0) -> str:
+    """Say that there is nothing to draw, and what to do."""
+    return (
+        f"{label(name, degrees)}: no unit has a value, because none responds to the gratings in a way that "
+        "it could be measured from. Choose another layer, or gratings that differ more."
+    )
 
 
 def histogram_words(ds: xr.Dataset, name: str, other: xr.Dataset | None = None, degrees: float = 0.0) -> str:
@@ -558,7 +583,8 @@ def overview(ds: xr.Dataset, dark: bool = False, width: int = 640) -> Any:
     names = [
         n for n in ("preferred_orientation", "circular_variance", "preferred_frequency", "f1_f0") if n in ds
     ]
-    panels = [histogram(ds, name, dark=dark, width=width // 2 - 60) for name in names]
+    telling = [name for name in names if not empty(ds, name)] or names[:1]
+    panels = [histogram(ds, name, dark=dark, width=width // 2 - 60) for name in telling]
     for panel in panels:
         panel.config = alt.Undefined
     chart = alt.concat(*panels, columns=2).properties(title=ds.attrs["title"], description=verdict(ds))

@@ -114,6 +114,7 @@ def _pixels(question: BrainSpec, area: str, layer: str) -> None:
             label=where_figure.words(answer),
             widest=220,
             narrowest=140,
+            multiple=2,
         )
         st.caption(plain(where_figure.caption(answer)))
         st.markdown(plain(where_figure.check_words(answer)))

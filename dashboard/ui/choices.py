@@ -56,7 +56,15 @@ def switch(key: str, label: str, *, help: str) -> bool:
 def number(key: str, label: str, value: int, *, low: int, high: int, help: str) -> int:
     """Choose a whole number."""
     chosen = st.number_input(
-        label, min_value=low, max_value=high, value=value, step=1, key=key, bind="query-params", help=help
+        label,
+        min_value=low,
+        max_value=high,
+        value=value,
+        step=1,
+        key=key,
+        bind="query-params",
+        help=help,
+        width=190,
     )
     return int(chosen if chosen is not None else value)
 

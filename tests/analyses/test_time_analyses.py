@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from urllib.parse import quote
 
 import numpy as np
@@ -50,6 +51,7 @@ def test_onset_and_nothing_before(similar):
     before = similar.significant.sel(time=slice(None, 90)).to_numpy()
     assert not before.any()
     assert similar.onset_low.item() <= 105 <= similar.onset_high.item() + 10
+    assert re.fullmatch(r"\d+, 95 % \d+ to \d+", time_rsa.layer_table(similar)["onset (ms)"].item())
     assert "Simulated: pool resembles simulated V1 from about" in time_rsa.verdict(similar)
 
 
@@ -71,6 +73,8 @@ def test_flipping_signs_of_three_subjects_says_that_it_cannot_tell(rsa_spec):
     assert not answer.significant.to_numpy().any()
     assert any("8 ways" in c.message for c in compute.cautions(answer))
     assert "No layer resembles" in time_rsa.verdict(answer)
+    shown = time_rsa.layer_table(answer)
+    assert (shown["onset (ms)"].item(), shown["peak (ms)"].item()) == ("no onset", "no peak")
 
 
 def test_decoding_begins_with_the_code(decoded):

@@ -106,3 +106,13 @@ def test_methods_texts_name_their_source(spec, words):
     text = provenance.methods_text({"spec": spec.to_dict(), "versions": {}})
     assert words in text
     assert "bundled:tilt_cnn" in text or spec.kind == "concepts"
+
+
+def test_a_measure_that_no_unit_has_is_said_and_not_drawn(answer):
+    nothing = answer.assign(circular_variance=answer["circular_variance"] * np.nan)
+    assert figure.empty(nothing, "circular_variance")
+    assert not figure.empty(nothing, "circular_variance", answer)  # neurons of a recording have it
+    assert "no unit has a value" in figure.empty_words("circular_variance")
+    with pytest.raises(InputError, match="No unit has a value of Circular variance"):
+        figure.histogram(nothing, "circular_variance")
+    assert len(figure.overview(nothing.assign_attrs(title="Tuning")).to_dict()["concat"]) == 2

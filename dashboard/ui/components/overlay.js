@@ -98,19 +98,29 @@ function build(view) {
   view.out = element("output", "unseen");
   view.out.setAttribute("aria-live", "polite");
   const grid = element("div", "grid");
-  grid.classList.toggle("few", view.panels.length * header.narrowest <= holder.clientWidth);
+  arrange(grid, holder, view);
   grid.append(...view.panels.map((panel) => figure(view, panel)));
   holder.style.setProperty("--widest", `${header.widest}px`);
   holder.style.setProperty("--narrowest", `${header.narrowest}px`);
   holder.style.setProperty("--count", view.panels.length);
   holder.replaceChildren(tools(view), bars(view), grid, view.out);
   view.observer = new ResizeObserver(() => {
-    grid.classList.toggle("few", view.panels.length * header.narrowest <= holder.clientWidth);
+    arrange(grid, holder, view);
     paint(view);
   });
   view.observer.observe(holder);
   if (focused >= 0) holder.querySelectorAll("canvas.map")[focused]?.focus();
   paint(view);
+}
+
+// As many columns as fit; where panels belong together, in multiples of those that do.
+function arrange(grid, holder, { header, panels }) {
+  const few = panels.length * header.narrowest <= holder.clientWidth;
+  grid.classList.toggle("few", few);
+  const gap = 16, fit = Math.floor((holder.clientWidth + gap) / (header.narrowest + gap));
+  const together = header.multiple > 1 && !few;
+  const count = Math.max(header.multiple, fit - (fit % header.multiple));
+  grid.style.gridTemplateColumns = together ? `repeat(${count}, minmax(0, 1fr))` : "";
 }
 
 function tools(view) {

@@ -54,6 +54,7 @@ def overlay_view(
     label: str,
     widest: int = WIDEST,
     narrowest: int = 150,
+    multiple: int = 1,
     choosing: str = "",
     marked: tuple[int, int] | None = None,
     on_choice: Callable[[], None] | None = None,
@@ -70,6 +71,8 @@ def overlay_view(
         What the figure shows, for those who cannot see it.
     widest, narrowest : int
         Limits of the width of one panel in pixels.
+    multiple : int
+        Columns come in multiples of this, so that panels that belong together stay in one row.
     choosing : str
         What a click or Enter on an element does, such as "shows where this patch looks"; ``""`` when
         elements cannot be chosen.
@@ -88,7 +91,7 @@ def overlay_view(
     InputError
         When there is no panel.
     """
-    data = message(panels, key, label, widest, narrowest, choosing, marked)
+    data = message(panels, key, label, widest, narrowest, choosing, marked, multiple)
     result = _mount(data=data, key=key, on_chosen_change=on_choice or _noted)
     return chosen(result.chosen, panels)
 
@@ -120,6 +123,7 @@ def message(
     narrowest: int = 150,
     choosing: str = "",
     marked: tuple[int, int] | None = None,
+    multiple: int = 1,
 ) -> bytes:
     """Pack panels into one block of bytes, the only form in which bytes reach a component.
 
@@ -157,6 +161,7 @@ def message(
         "opacity": round(100 * overlay.OPACITY),
         "widest": widest,
         "narrowest": narrowest,
+        "multiple": multiple,
         "choosing": choosing,
         "marked": list(marked) if marked else None,
     }

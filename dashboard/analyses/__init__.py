@@ -77,7 +77,7 @@ ANALYSES: dict[str, Analysis] = {
     "reweighted": Analysis(
         "reweighted", "reweigh", 1, lane="long", builds_on=("activations", "rdm", "area-rdm")
     ),
-    "time-rsa": Analysis("time_rsa", "answer", 2, lane="long", builds_on=("rdm",)),
+    "time-rsa": Analysis("time_rsa", "answer", 3, lane="long", builds_on=("rdm",)),
     "predictions": Analysis("predictions", "predictions", 2, lane="long"),
     "training": Analysis("network", "training", 1),
     "costs": Analysis("network", "costs", 1),

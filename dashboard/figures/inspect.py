@@ -99,7 +99,7 @@ def heat_chart(ds: xr.Dataset, dark: bool = False, area: str = "", *, width: int
             description=heat_words(ds, names[place]),
         )
     )
-    return theme.style(chart, dark)
+    return theme.style(theme.unfitted(chart), dark)
 
 
 def heat_words(ds: xr.Dataset, area: str) -> str:

@@ -153,6 +153,17 @@ def style(chart: Any, dark: bool = False, *, background: str = "transparent", fo
     return styled
 
 
+def unfitted(chart: Any) -> Any:
+    """Return a chart whose plot keeps its size on a page, so that a picture in it stays under its axes.
+
+    Where nothing is said, pages fit title, legend and axes into the size of the plot, which shrinks scales
+    but not pictures.
+    """
+    import altair as alt
+
+    return chart.properties(autosize=alt.AutoSizeParams(type="pad"))
+
+
 def darkened(chart: Mapping[str, Any]) -> dict[str, Any]:
     """Return a light Vega-Lite specification in the colours of the dark theme.
 

@@ -89,7 +89,7 @@ def caption(ds: xr.Dataset) -> str:
 # --- charts -------------------------------------------------------------------------------------------------
 
 
-def chart(ds: xr.Dataset, dark: bool = False, *, side: int = 420) -> alt.LayerChart:
+def chart(ds: xr.Dataset, dark: bool = False, *, side: int = 290) -> alt.LayerChart:
     """Draw the matrix of times, blue below and red above chance, with an outline about clusters."""
     import altair as alt
 
@@ -166,7 +166,7 @@ def chart(ds: xr.Dataset, dark: bool = False, *, side: int = 420) -> alt.LayerCh
     drawn = alt.layer(*marks).properties(
         width=side, height=side, title=ds.attrs["title"], description=verdict(ds)
     )
-    return theme.style(drawn, dark)
+    return theme.style(theme.unfitted(drawn), dark)
 
 
 def outline(inside: np.ndarray, times: np.ndarray, step: float) -> list[dict[str, float]]:

@@ -194,10 +194,16 @@ test.__test__ = False  # type: ignore[attr-defined]  # no test of pytest's
 
 
 def _critical(largest: np.ndarray, level: float = 0.05) -> float:
-    """Return the smallest mass that at most a share `level` of the labellings reach, inf where none can."""
+    """Return the smallest mass that at most a share `level` of the labellings reach, inf where none can.
+
+    It lies just above the largest mass that more labellings reach: a cluster need not be the largest of its
+    labelling, so that its mass need not be among them.
+    """
     ordered = np.sort(largest)[::-1]
     allowed = int(np.floor(level * len(ordered) + 1e-9))
-    return float(ordered[allowed - 1]) if allowed else float("inf")
+    if not allowed:
+        return float("inf")
+    return float(np.nextafter(ordered[allowed] * (1 + 3 * EQUAL), np.inf))
 
 
 # --- flipped signs ------------------------------------------------------------------------------------------

@@ -89,3 +89,20 @@ def test_onsets_are_the_start_of_the_first_cluster_that_is_heavy_enough():
     assert over_time.onsets(course, 1.5, 10.0).tolist() == [7, -1]
     assert over_time.onsets(course, 1.5, 1.0).tolist() == [1, 8]
     assert over_time.onsets(course, 1.5, np.inf).tolist() == [-1, -1]
+
+
+def test_the_critical_mass_is_where_p_reaches_five_percent():
+    """Every cluster has p of at most .05 exactly where its mass reaches the critical one, ties included."""
+    random = np.random.default_rng(11)
+    for k in range(30):
+        values = random.standard_normal((40, 3, 25))
+        values[0, :2, 5:12] += random.uniform(0, 2.5, (2, 1))
+        if k % 2:
+            values = values.round(1)  # ties
+        found = clusters.test(values, 1.0)
+        assert found.clusters
+        for cluster in found.clusters:
+            reached = cluster.mass >= found.critical_all * (1 - clusters.EQUAL)
+            assert reached == (cluster.p_all <= 0.05), (cluster.mass, found.critical_all, cluster.p_all)
+            alone = cluster.mass >= found.critical[cluster.series] * (1 - clusters.EQUAL)
+            assert alone == (cluster.p <= 0.05)

@@ -157,7 +157,7 @@ def overlay_chart(
     side : int
         Pixels of the drawing.
     """
-    return theme.style(_overlay(ds, stimulus, thumbnail, side), dark)
+    return theme.style(theme.unfitted(_overlay(ds, stimulus, thumbnail, side)), dark)
 
 
 def _overlay(ds: xr.Dataset, stimulus: str, thumbnail: np.ndarray | None, side: int) -> Any:

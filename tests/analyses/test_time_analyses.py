@@ -112,6 +112,10 @@ def test_figures_and_tables_for_files(which, request):
         module.table(answer)
     )
     module.main_chart(answer).to_dict()
+    if which == "decoded":  # a picture keeps its size, so its axes must, too
+        drawn = module.chart(answer).to_dict()
+        assert drawn["autosize"]["type"] == "pad"
+        assert drawn["layer"][0]["mark"]["width"] == drawn["width"] == drawn["height"]
 
 
 def test_what_cannot_be_is_said(rsa_spec):

@@ -55,3 +55,21 @@ def test_decoding_page_draws_the_plane_of_times():
     assert not app.exception
     assert not app.error
     assert "Outline: clusters with p" in said
+
+
+def test_brain_page_sets_models_beside_layers_in_its_figure_and_tests():
+    app = opened(
+        "brain.py",
+        network="bundled:tilt_cnn",
+        recording=TIMED,
+        layers="pool",
+        bootstrap="20",
+        controls="pixels",
+        part="Tests",
+        permutations="19",
+    )
+    said = words(app)
+    assert not app.exception
+    assert not app.error
+    assert "Beside it, pixels (" in said
+    assert "diamonds: RDMs of simple models" in said

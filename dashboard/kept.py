@@ -7,6 +7,7 @@ is in it depends on the files and the recipe alone.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -201,6 +202,14 @@ def opened(reference: str, remedy: str = "Add the files again on the Add page.")
             message = f'"{file.name}" lies in a folder that this server does not open any more.'
             raise InputError(message, "Ask the administrator to list the folder in HOMOLOG_ROOTS.")
     return Kept(digest, folder, found, recipe)
+
+
+def recipe_facts(recipe: Any, kind: str, version: int) -> dict[str, Any]:
+    """Return a recipe (a dataclass) JSON-ready: what differs from the defaults, with kind and version."""
+    values = {f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe)}
+    changed = {f.name: values[f.name] for f in dataclasses.fields(recipe) if values[f.name] != f.default}
+    plain = {name: list(v) if isinstance(v, tuple) else v for name, v in changed.items()}
+    return {"kind": kind, "version": version, **plain}
 
 
 def root() -> Path:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
 import typing
 from collections.abc import Iterable, Mapping
@@ -13,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dashboard import guarded, kept
+from dashboard import delimited, guarded, kept
 from dashboard.errors import InputError, caution, listing, unknown
 from dashboard.networks import formats
 from dashboard.networks.network import Entry, InputKind, Opened
@@ -71,13 +69,7 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready facts: what differs from the defaults, with kind and version."""
-        found = {
-            f.name: getattr(self, f.name)
-            for f in dataclasses.fields(self)
-            if getattr(self, f.name) != f.default
-        }
-        plain = {name: list(v) if isinstance(v, tuple) else v for name, v in found.items()}
-        return {"kind": "network", "version": VERSION, **plain}
+        return kept.recipe_facts(self, "network", VERSION)
 
 
 def from_dict(given: Any) -> Recipe:
@@ -365,30 +357,33 @@ def _labels_of(found: kept.Kept) -> tuple[str, ...]:
 
 
 def read_labels(data: bytes, name: str) -> tuple[str, ...]:
-    """Return class names from a JSON list or table (number -> name), or from lines of text.
+    """Return class names from a JSON list or table (number -> name), from CSV, or from lines of text.
 
     Raises
     ------
     InputError
         When the file is none of these.
     """
-    wrong = InputError(
-        f'"{formats.clean(name)}" is not a list of class names.', "Give a JSON list, or a name per line."
-    )
+    shown, remedy = formats.clean(name), "Give a JSON list, or a name per line."
+    wrong = InputError(f'"{shown}" is not a list of class names.', remedy)
+    ending = name.lower().rpartition(".")[2]
     if len(data) > _MOST_LABEL_BYTES:
         raise wrong
-    try:
-        text = data.decode("utf-8-sig")
-        if name.lower().endswith(".json"):
-            return _json_labels(json.loads(text), wrong)
-        rows = [row for row in csv.reader(io.StringIO(text)) if any(cell.strip() for cell in row)]
-    except (ValueError, RecursionError, csv.Error) as error:
-        raise wrong from error
-    if name.lower().endswith(".csv") and rows and len(rows[0]) > 1:
+    if ending == "json":
+        try:
+            return _json_labels(json.loads(data.decode("utf-8-sig")), wrong)
+        except (ValueError, RecursionError) as error:
+            raise wrong from error
+    text, _ = delimited.decoded(data, shown, remedy)
+    if ending != "csv":
+        return tuple(line.strip() for line in text.splitlines() if line.strip())
+    table = delimited.table(text, shown)
+    rows = [list(table.header), *table.rows]
+    if len(table.header) > 1:
         # number, name: in the order of the numbers, a header left out
-        numbered = {int(row[0]): row[-1].strip() for row in rows if row[0].strip().isdigit()}
+        numbered = {int(row[0]): row[-1].strip() for row in rows if row[0].strip().isdecimal()}
         return tuple(numbered[i] for i in sorted(numbered))
-    return tuple(",".join(row).strip() for row in rows)
+    return tuple(row[0].strip() for row in rows)
 
 
 def _json_labels(content: Any, wrong: InputError) -> tuple[str, ...]:

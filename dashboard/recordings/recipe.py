@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from dashboard import kept
 from dashboard.errors import InputError, unknown
 
 Axis = Literal["stimulus", "unit", "repeat", "subject", "time", "pair", "row"]
@@ -155,13 +155,7 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready facts: what differs from the defaults, with kind and version."""
-        changed = {
-            f.name: getattr(self, f.name)
-            for f in dataclasses.fields(self)
-            if getattr(self, f.name) != f.default
-        }
-        plain = {name: list(v) if isinstance(v, tuple) else v for name, v in changed.items()}
-        return {"kind": "recording", "version": VERSION, **plain}
+        return kept.recipe_facts(self, "recording", VERSION)
 
 
 def from_dict(given: Any) -> Recipe:

@@ -189,10 +189,26 @@ def test_the_preparation_of_pictures_can_be_said(small):
         ("a.json", b'{"y": 1, "x": 0}', ("x", "y")),
         ("a.txt", "x\nÿ, z\n".encode(), ("x", "ÿ, z")),
         ("a.csv", b"index,name\n1,y\n0,x\n", ("x", "y")),
+        ("a.csv", b'0;"x; or so"\n1;y\n', ("x; or so", "y")),
+        ("a.csv", "x\nÿ\n".encode("utf-16"), ("x", "ÿ")),
     ],
 )
 def test_class_names_are_read_in_the_usual_forms(name, data, labels):
     assert uploaded.read_labels(data, name) == labels
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        ("a.csv", b"0,x\n1,y,z\n", 'Line 2 of "a.csv" has 3 cells'),
+        ("a.csv", b'0,"x\n', "not a complete CSV"),
+        ("a.txt", b"a\0b", "not a text file"),
+        ("a.txt", b"\xff\xfe\x00", "not a text file"),
+    ],
+)
+def test_a_table_of_names_is_read_as_every_other_table(name, data, words):
+    with pytest.raises(InputError, match=words):
+        uploaded.read_labels(data, name)
 
 
 @pytest.mark.parametrize("data", [b"[1, 2]", b"{", b"\xff\xfe\x00", json.dumps({"a": {}}).encode()])

@@ -307,7 +307,7 @@ class _Ranks:
         keys = room.view("keys", (len(self.keys), len(w)), self.keys.dtype)
         np.take(self.keys, inside, axis=1, out=keys, mode="clip")
         ranks, ties = room.rank(keys, w, len(self.i), self.tied)
-        total, cubes = float(w.sum()), float((w.astype(np.float64) ** 3).sum())
+        total, cubes = float(w.sum()), float(_cubed(w).sum())
         squares = (total**3 - cubes - ties) / 3
         plain = ranks[self.m :].copy()
         weighted = plain * w
@@ -474,8 +474,14 @@ def _share(
     offset = np.cumsum(length) - length
     members = np.repeat(first - offset, length) + np.arange(length.sum())
     ordered.reshape(-1)[members] = np.repeat(before + until, length)
-    cubes = np.add.reduceat(w.reshape(-1)[members].astype(np.float64) ** 3, offset)
-    return np.bincount(row, (until - before).astype(np.float64) ** 3 - cubes, minlength=len(rows))
+    cubes = np.add.reduceat(_cubed(w.reshape(-1)[members]), offset)
+    return np.bincount(row, _cubed(until - before) - cubes, minlength=len(rows))
+
+
+def _cubed(values: np.ndarray) -> np.ndarray:
+    """Return cubes by multiplication, which is many times faster than a power."""
+    wide = values.astype(np.float64)
+    return wide * wide * wide
 
 
 # --- tau --------------------------------------------------------------------------------------------------

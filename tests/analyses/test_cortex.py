@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import gzip
 import struct
+import subprocess
+import sys
 import zlib
 
 import nibabel
@@ -342,3 +344,14 @@ def test_the_command_line_adds_labels_and_draws(tmp_path, capsys):
     given = ["cortex", "bundled:tilt_cnn", *common, "--labels", out.out.strip(), "--out", str(picture)]
     assert main(given) == 0
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_pages_and_figures_load_no_library_of_brain_images():
+    """Only workers do; both are pure Python, so that no map of memory would show them."""
+    program = (
+        "import sys, dashboard.figures.cortex, dashboard.ui.brain_cortex, dashboard.ui.adding.recording\n"
+        "from dashboard.figures import alternative, export\n"
+        "print(sorted({'nilearn', 'nibabel', 'torch', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "[]", done.stderr

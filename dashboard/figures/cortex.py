@@ -175,7 +175,8 @@ def hemisphere(
     import altair as alt
 
     # Inside a row, because a page stretches a single view to the width that it has.
-    return theme.style(alt.hconcat(_hemisphere(ds, side, dark, width, hover, legend)), dark)
+    row = alt.hconcat(_hemisphere(ds, side, dark, width, hover, legend))
+    return theme.style(row.properties(description=words(ds)), dark)
 
 
 def _hemisphere(ds: xr.Dataset, side: str, dark: bool, width: int, hover: bool, legend: bool) -> Any:
@@ -216,9 +217,7 @@ def _hemisphere(ds: xr.Dataset, side: str, dark: bool, width: int, hover: bool, 
             )
         )
     start = "Simulated: " if answers.simulated(ds) else ""
-    return alt.layer(*layers).properties(
-        width=width, height=height, title=f"{start}{side} hemisphere", description=words(ds)
-    )
+    return alt.layer(*layers).properties(width=width, height=height, title=f"{start}{side} hemisphere")
 
 
 _TOLD = ("area", "region", "score", "interval", "layer")

@@ -155,6 +155,7 @@ def test_the_same_question_gives_the_same_bytes_and_every_file(drawn, upload):
     assert "fsaverage5" in provenance.methods_text(provenance_record(drawn))
     places = figure.hemisphere(drawn, "right").to_dict()["hconcat"][0]["layer"][-1]["data"]["values"]
     assert {p["area"] for p in places} == {AREA}
+    assert f"{AREA} at V1" in figure.hemisphere(drawn, "right").to_dict()["description"]
     bare = figure.hemisphere(drawn, "right", hover=False).to_dict()["hconcat"][0]["layer"]
     assert bare[-1]["mark"]["type"] == "point"
 

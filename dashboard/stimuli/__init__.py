@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dashboard import reference as references
-from dashboard.errors import unknown
+from dashboard.errors import InputError, unknown
 from dashboard.reference import Reference
 from dashboard.stimuli.sets import Stimuli
 
@@ -112,7 +112,7 @@ def choices() -> list[Entry]:
         Entry(name, source.title, source.description) for name, source in SOURCES.items() if source.generated
     ]
     for entry in recordings.catalogue():
-        if entry.pictures:
+        if entry.pictures and _is_known(entry.reference):
             entries.append(Entry(f"recording:{entry.reference}", f"Pictures of {entry.title}", entry.note))
     for file in sorted(settings.home().glob("stimuli/*")):
         kind = "folder" if file.is_dir() else _FILES.get(file.suffix.casefold(), "")
@@ -120,6 +120,16 @@ def choices() -> list[Entry]:
             note = "your texts" if kind == "text" else f"your {kind} of pictures"
             entries.append(Entry(str(Reference(f"{kind}:{file.name}")), file.name, note))
     return entries
+
+
+def _is_known(recording: str) -> bool:
+    """Tell whether the pictures of a recording can be named: some are known only after their first fetch."""
+    from dashboard import recordings
+
+    try:
+        return bool(recordings.identify_stimuli(recording))
+    except InputError:
+        return False
 
 
 def inside_roots(ref: str) -> bool:

@@ -18,6 +18,9 @@ S = TypeVar("S", bound=Spec)
 T = TypeVar("T", bound=str)
 Answer = xr.Dataset
 
+MANY = 300
+"""Stimuli from which on simple models are offered without looking whether each of them fits."""
+
 REDUCERS = {
     "all": "every unit",
     "spatial-mean": "mean over positions, or over the tokens of a text",
@@ -151,8 +154,7 @@ def simple_models(
     most : int, optional
         How many may be chosen.
     """
-    fits = answers.peek(ModelRdmSpec(stimuli=stimuli, recording=recording))
-    simple = [str(name) for name in fits.model.values] if fits is not None else []
+    simple = _fitting(stimuli, recording)
     chosen = st.multiselect(
         label,
         list(dict.fromkeys([*layers, *simple, *default])),
@@ -165,6 +167,24 @@ def simple_models(
         width=320,
     )
     return tuple(part for text in chosen for part in str(text).split(",") if part)
+
+
+def _fitting(stimuli: str, recording: str) -> list[str]:
+    """Return the simple models that fit; of many stimuli those that may, so that none is computed unasked."""
+    shown = pictures(stimuli)
+    if shown is None:
+        return []
+    if shown.sizes["stimulus"] <= MANY:
+        fits = answers.peek(ModelRdmSpec(stimuli=stimuli, recording=recording))
+        return [str(name) for name in fits.model.values] if fits is not None else []
+    seen = ["pixels", "gist", "luminance", "silhouette"] if shown.attrs["kind"] == "image" else []
+    columns = [str(name) for name, values in shown.data_vars.items() if values.dims == ("stimulus",)]
+    found = ["category", *seen, *(f"factor:{name}" for name in columns if name != "text")]
+    facts = answers.peek(RecordingSpec(recording=recording)) if recording else None
+    if facts is not None:
+        found += [f"behaviour:{name}" for name in json.loads(facts.attrs["behaviour"])]
+        found += [f"model:{name}" for name in json.loads(facts.attrs["models"])]
+    return found
 
 
 def network_facts(reference: str) -> xr.Dataset | None:

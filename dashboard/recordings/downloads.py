@@ -124,6 +124,9 @@ class Download:
             When no source tells one and the file never came.
         """
         kind, found = self.known(name).checksum
+        if not kind and any(_size(folder / name) for folder in self._folders()):
+            self.read(name)  # somebody put it there: that counts as its first fetch
+            kind, found = self.known(name).checksum
         if not kind:
             message = f'"{name}" is not here yet, and its source tells no checksum.'
             raise InputError(message, self._remedy())

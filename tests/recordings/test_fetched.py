@@ -181,6 +181,15 @@ def test_other_layouts_are_refused(server, name, place, body, words):
 
 
 @pytest.mark.filterwarnings("ignore:No source tells")
+def test_a_file_that_somebody_put_into_the_data_folder_counts_as_the_first(tmp_path, monkeypatch):
+    (tmp_path / "stringer-tuning").mkdir()
+    (tmp_path / "stringer-tuning" / fetched.TUNING).write_bytes(SERVED[fetched.TUNING])
+    monkeypatch.setenv("HOMOLOG_DATA", str(tmp_path))
+    known = recordings.identity("stringer-tuning")
+    assert recordings.load("stringer-tuning").digest == known
+
+
+@pytest.mark.filterwarnings("ignore:No source tells")
 def test_a_file_of_another_layout_does_not_stand_in_the_way_of_the_right_one(server):
     server[fetched.TUNING] = TURNED
     with pytest.raises(InputError, match="Fetch it again"):

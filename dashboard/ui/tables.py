@@ -66,4 +66,4 @@ def draw(table: pd.DataFrame, *, alt: str, **options: Any) -> None:
         for name, (label, words) in headings.items()
         if label != name or words
     }
-    st.dataframe(table, hide_index=True, column_config=config, alt=alt, **options)
+    st.dataframe(table, hide_index=True, column_config=config, placeholder="–", alt=alt, **options)

@@ -49,7 +49,7 @@ def _row(entry: OpenData, present: set[str]) -> dict[str, str]:
 
 
 def _fetch() -> None:
-    """Fetch what is chosen, with a bar; leaving the page or Stop ends it and leaves nothing half."""
+    """Fetch what is chosen, with a bar; leaving the page or Cancel ends it and leaves nothing half."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = choices.pick("open", "Data set", list(fetched()), help="One that is fetched here.")
         asked = st.button(
@@ -59,7 +59,10 @@ def _fetch() -> None:
     st.caption(plain(f"{entry.title}. Size: {entry.size}. Checksum: {entry.checksum}. Terms: {entry.terms}."))
     if not asked:
         return
-    bar = st.progress(0.0, text="Asking the server")
+    left, right = st.columns([6, 1], vertical_alignment="center")
+    bar, stop = left.progress(0.0, text="Asking the server"), right.empty()
+    # Any click runs the page anew, which ends this run where it next tells how far it is.
+    stop.button("Cancel", icon=":material/close:", help="Stop fetching; nothing half is kept.")
 
     def tell(share: float, phrase: str) -> None:
         bar.progress(min(share, 1.0), text=plain(phrase))
@@ -70,10 +73,11 @@ def _fetch() -> None:
     except Cancelled:
         return
     except HomologError as error:
-        bar.empty()
         answers.problem(error)
         return
-    bar.empty()
+    finally:
+        bar.empty()
+        stop.empty()
     for caution in told:
         st.warning(plain(caution.message), icon=":material/warning:")
     st.success(f"{plain(entry.title)} is here: choose {' or '.join(entry.recordings)} as the recording.")

@@ -124,7 +124,7 @@ def test_integrated_gradients_of_a_trained_squeezenet(data_folder):
     module = squeezenet1_0(weights=None).eval().requires_grad_(False)
     module.load_state_dict(load_file(data_folder / "weights" / "squeezenet1_0" / "model.safetensors"))
     torch.manual_seed(0)
-    inputs = nn.functional.interpolate(torch.randn(1, 3, 12, 12), size=(96, 96), mode="bicubic")
+    inputs = nn.functional.interpolate(torch.randn(1, 3, 12, 12), size=(64, 64), mode="bicubic")
     module, inputs = doubled(module, inputs)
     one = explained(module, inputs, torch.zeros_like(inputs))
     found = METHODS["integrated-gradients"].run(one, Settings(steps=50))

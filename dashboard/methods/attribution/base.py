@@ -147,6 +147,25 @@ class Attribution:
     extra: dict[str, object] = field(default_factory=dict)
 
 
+def refused_by(attempt: Callable[[Explained], object]) -> Callable[[Explained, Settings], str]:
+    """Return the function for ``REFUSALS`` that says why an attempt is refused; ``""`` where it is not.
+
+    Parameters
+    ----------
+    attempt : callable
+        Raises `InputError` where its method cannot work.
+    """
+
+    def why_not(explained: Explained, _settings: Settings) -> str:
+        try:
+            attempt(explained)
+        except InputError as error:
+            return str(error)
+        return ""
+
+    return why_not
+
+
 def chunks(rows: torch.Tensor, size: int) -> Iterator[torch.Tensor]:
     """Yield a tensor in parts of at most ``size`` rows."""
     for start in range(0, rows.shape[0], size):

@@ -24,6 +24,7 @@ from dashboard.methods.attribution.base import (
     chunks,
     first_tensor,
     private,
+    refused_by,
 )
 
 IG_CHUNK = 10
@@ -277,13 +278,8 @@ def _any_pass(explained: Explained) -> Shared:
     return done[0] if done else shared_pass(explained)
 
 
-def no_gradient(explained: Explained, _settings: Settings) -> str:
-    """Say why there is no gradient; ``""`` when there is one."""
-    try:
-        _any_pass(explained)
-    except InputError as error:
-        return str(error)
-    return ""
+no_gradient = refused_by(_any_pass)
+"""Say why there is no gradient; ``""`` when there is one."""
 
 
 _METHODS = ("saliency", "input_x_gradient", "smoothgrad", "integrated_gradients", "expected_gradients")

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from dashboard.errors import InputError
-from dashboard.methods.attribution.base import Explained, Memory, Settings
+from dashboard.methods.attribution.base import Explained, Memory, refused_by
 from dashboard.methods.attribution.gradients import Place, gradient_of, gradients_on, readable
 
 NO_RELU = (
@@ -130,13 +130,8 @@ def _guided(explained: Explained) -> GuidedGradient:
     return GuidedGradient(gradient.double(), mode.relus, tuple(sorted(mode.others)))
 
 
-def no_guided(explained: Explained, _settings: Settings) -> str:
-    """Say why there is no guided gradient; ``""`` when there is one."""
-    try:
-        guided_gradient(explained)
-    except InputError as error:
-        return str(error)
-    return ""
+no_guided = refused_by(guided_gradient)
+"""Say why there is no guided gradient; ``""`` when there is one."""
 
 
 def notes(found: GuidedGradient) -> tuple[str, ...]:

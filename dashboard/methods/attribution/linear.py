@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from dashboard.errors import InputError
-from dashboard.methods.attribution.base import Attribution, Explained, Memory, Settings
+from dashboard.methods.attribution.base import Attribution, Explained, Memory, Settings, refused_by
 
 Report = Callable[[float], None]
 
@@ -76,19 +76,11 @@ def linear_shap(explained: Explained, settings: Settings, report: Report | None 
     return Attribution(values, total=line.change)
 
 
-def _why_not(explained: Explained, settings: Settings) -> str:
-    try:
-        _line(explained)
-    except InputError as error:
-        return str(error)
-    return ""
-
-
-REFUSALS = {"linear_shap": _why_not}
-
-
 def _line(explained: Explained) -> _Line:
     return _lines.get(explained, "line", lambda: _fitted(explained))
+
+
+REFUSALS = {"linear_shap": refused_by(_line)}
 
 
 def _fitted(explained: Explained) -> _Line:

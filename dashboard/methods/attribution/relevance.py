@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from dashboard.errors import InputError
-from dashboard.methods.attribution.base import Attribution, Explained, Memory, Settings
+from dashboard.methods.attribution.base import Attribution, Explained, Memory, refused_by
 from dashboard.methods.attribution.gradients import gradient_of, gradients_on, readable, refuse_kinds
 from dashboard.methods.attribution.safe_copy import (
     NotRepaired,
@@ -167,10 +167,5 @@ def propagated(explained: Explained) -> Attribution:
     return Attribution(values, notes=notes, extra={"kept": kept})
 
 
-def no_relevance(explained: Explained, _settings: Settings) -> str:
-    """Say why relevance cannot be propagated; ``""`` when it can."""
-    try:
-        _ready(explained)
-    except InputError as error:
-        return str(error)
-    return ""
+no_relevance = refused_by(_ready)
+"""Say why relevance cannot be propagated; ``""`` when it can."""

@@ -12,7 +12,7 @@ from torch import fx, nn
 
 from dashboard.errors import ComputeError, InputError
 from dashboard.methods.attribution import Report, guided, relevance
-from dashboard.methods.attribution.base import Attribution, Explained, Memory, Settings, chunks
+from dashboard.methods.attribution.base import Attribution, Explained, Memory, Settings, chunks, refused_by
 from dashboard.methods.attribution.gradients import refuse_kinds
 from dashboard.methods.attribution.safe_copy import safe_copy
 
@@ -145,13 +145,8 @@ def _checked_copy(explained: Explained) -> fx.GraphModule:
     return safe
 
 
-def no_rescale(explained: Explained, _settings: Settings) -> str:
-    """Say why DeepLIFT would not be exact; ``""`` when it is."""
-    try:
-        _safe(explained)
-    except InputError as error:
-        return str(error)
-    return ""
+no_rescale = refused_by(_safe)
+"""Say why DeepLIFT would not be exact; ``""`` when it is."""
 
 
 @contextlib.contextmanager

@@ -236,3 +236,6 @@ def _warm_up() -> None:
         from dashboard import settings
 
         torch.set_num_threads(settings.worker_threads())
+        from dashboard.methods import resampling
+
+        resampling.prepare()

@@ -72,7 +72,17 @@ def kernel(
         from dashboard.methods.resampling_ranks import Ranks  # brings its compiler: only where it is needed
 
         return Ranks(*rounded, i, j, corrected=measure == "spearman")
-    return _Tau(*rounded, i, j, measure)
+    from dashboard.methods.resampling_tau import Tau
+
+    return Tau(*rounded, i, j, measure)
+
+
+def prepare() -> None:
+    """Compile the loops of the rank measures, or load what an earlier process compiled."""
+    values = np.random.default_rng(0).random((3, 6))
+    for measure in ("spearman", "tau-a"):
+        engine = kernel(values, values, np.ones(6, bool), measure, None)
+        engine.ceilings(engine.sample(np.ones((1, 4), np.int64)), [(slice(0, 3), np.ones((1, 3), np.int64))])
 
 
 # --- cosine and pearson -----------------------------------------------------------------------------------
@@ -246,141 +256,3 @@ class _Whitened(_Linear):
 
 def _outer(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return a[:, :, None] * b[:, None]
-
-
-# --- tau --------------------------------------------------------------------------------------------------
-
-
-class _Tau:
-    """Tau-a and tau-b: exact counts of discordant pairs of pairs, the slowest of the kernels.
-
-    Models against subjects: the order of both is fixed, only weights change, see `_Discordance`. Pools have
-    an order of their own in every sample: these are expanded and counted by scipy.
-    """
-
-    together = False
-
-    LARGEST = 50_000
-    """Pairs above which the grid of blocks gets too large, and every sample is expanded."""
-
-    def __init__(
-        self, models: np.ndarray, subjects: np.ndarray, i: np.ndarray, j: np.ndarray, measure: str
-    ) -> None:
-        self.x, self.y = measures.ranks(models, None), measures.ranks(subjects, None)
-        self.i, self.j, self.measure = i, j, measure
-        self.fast = len(i) <= self.LARGEST
-        self.chunk = int(np.clip(4_000_000 // (len(i) * max(1, len(models) * len(subjects))), 1, 32))
-        self.pairs: dict[tuple[int, int], _Discordance] = {}
-
-    def sample(self, counts: np.ndarray) -> Sample:
-        weights = counts[:, self.i] * counts[:, self.j]  # (B, P)
-        if self.fast:
-            return Sample(self._weighted(weights.T.astype(np.float64)), weights)
-        found = [
-            [[self._expanded(x, y, w) for y in self.y] for x in self.x] if w.sum() > 1 else None
-            for w in weights
-        ]
-        empty = np.full((len(self.x), len(self.y)), np.nan)
-        return Sample(np.array([empty if f is None else f for f in found]), weights)
-
-    def _expanded(self, x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> float:
-        w = weights.astype(np.int64)
-        return measures.kendall(np.repeat(x, w), np.repeat(y, w), self.measure)
-
-    def _weighted(self, w: np.ndarray) -> np.ndarray:
-        """Similarities (B, M, S) of weights (P, B)."""
-        total = w.sum(0)
-        everything = total * (total - 1) / 2
-        own = (w * (w - 1) / 2).sum(0)  # copies of one pair are tied with each other
-        x_ties, y_ties = ([_tied_weight(v, w, own) for v in side] for side in (self.x, self.y))
-        found = np.empty((w.shape[1], len(self.x), len(self.y)))
-        weights = torch.from_numpy(np.ascontiguousarray(w))
-        for m, x in enumerate(self.x):
-            for s, y in enumerate(self.y):
-                if (m, s) not in self.pairs:
-                    self.pairs[m, s] = _Discordance(x, y)
-                pair = self.pairs[m, s]
-                joint = own if pair.joint is None else _tied_weight(pair.joint, w, own)
-                surplus = everything - x_ties[m] - y_ties[s] + joint - 2 * pair.count(weights)
-                with np.errstate(invalid="ignore", divide="ignore"):
-                    if self.measure == "tau-a":
-                        found[:, m, s] = surplus / everything
-                    else:
-                        untied = (everything - x_ties[m]) * (everything - y_ties[s])
-                        found[:, m, s] = surplus / np.sqrt(untied)
-        return found
-
-    def ceilings(
-        self, sample: Sample, sets: list[tuple[slice, np.ndarray]]
-    ) -> list[tuple[np.ndarray, np.ndarray]]:
-        return [self._pooled(sample, counts) for _, counts in sets]
-
-    def _pooled(self, sample: Sample, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        lower, upper = np.full(counts.shape, np.nan), np.full(counts.shape, np.nan)
-        for row, c in enumerate(counts):
-            w = sample.state[row if len(sample.state) > 1 else 0].astype(np.int64)
-            if w.sum() < 2:
-                continue
-            y = np.repeat(self.y, w, axis=1)
-            ranked = measures.ranks(y, None)
-            pool = c @ ranked
-            for t in np.flatnonzero(c):
-                upper[row, t] = measures.kendall(pool, y[t], self.measure)
-                lower[row, t] = measures.kendall(pool - c[t] * ranked[t], y[t], self.measure)
-        return lower, upper
-
-
-def _tied_weight(values: np.ndarray, w: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """Weighted number of pairs of equal values in each sample, (B,); w (P, B)."""
-    groups = np.unique(values, return_inverse=True)[1]
-    if groups.max() == len(values) - 1:
-        return own
-    total = np.zeros((groups.max() + 1, w.shape[1]))
-    np.add.at(total, groups, w)
-    return (total * (total - 1) / 2).sum(0)
-
-
-class _Discordance:
-    """Weighted number of discordant pairs of two fixed vectors, for many sets of weights.
-
-    Sorted by x (ties by y), a discordant pair is an inversion of y. Cut both orders into blocks of `SIDE`:
-    inversions inside a block of x, or inside a block of y, are small quadratic forms of the weights; all
-    others follow from the total weight in each cell of the grid of blocks.
-    """
-
-    SIDE = 64
-
-    def __init__(self, x: np.ndarray, y: np.ndarray) -> None:
-        p = len(x)
-        self.n = -(-p // self.SIDE)
-        by_x = np.lexsort((y, x))
-        place = np.empty(p, np.int64)  # of the entries sorted by x: where they stand in the order of y
-        place[np.lexsort((np.arange(p), y[by_x]))] = np.arange(p)
-        place = np.concatenate([place, np.arange(p, self.n * self.SIDE)])
-        back = np.argsort(place)
-        block = np.arange(len(place)) // self.SIDE
-        rows, columns = place.reshape(self.n, -1), back.reshape(self.n, -1)
-        upper = np.triu(np.ones((self.SIDE, self.SIDE), bool), 1)
-        apart = block[columns][:, :, None] != block[columns][:, None]
-        self.in_x = torch.from_numpy((rows[:, :, None] > rows[:, None]) & upper)
-        self.in_y = torch.from_numpy((columns[:, :, None] > columns[:, None]) & upper & apart)
-        self.by_x, self.back = torch.from_numpy(by_x), torch.from_numpy(back)
-        self.cell = torch.from_numpy(block * self.n + block[place])
-        both_tied = len(np.unique(x)) < p and len(np.unique(y)) < p
-        self.joint = (
-            np.unique(np.stack([x, y]), axis=1, return_inverse=True)[1].ravel() if both_tied else None
-        )
-
-    def count(self, w: torch.Tensor) -> np.ndarray:
-        """Return the count for every column of weights (P, B)."""
-        b = w.shape[1]
-        by_x = torch.zeros(self.n * self.SIDE, b, dtype=torch.float64)
-        by_x[: len(w)] = w.index_select(0, self.by_x)
-        x, y = by_x.view(self.n, -1, b), by_x.index_select(0, self.back).view(self.n, -1, b)
-        inside = (torch.bmm(self.in_x.double(), x) * x).sum((0, 1))
-        inside += (torch.bmm(self.in_y.double(), y) * y).sum((0, 1))
-        grid = torch.zeros(self.n * self.n, b, dtype=torch.float64).index_add_(0, self.cell, by_x)
-        grid = grid.view(self.n, self.n, b)
-        later = grid.flip(0).cumsum(0).flip(0) - grid  # in later blocks of x
-        smaller = later.cumsum(1) - later  # and in earlier blocks of y
-        return (inside + (grid * smaller).sum((0, 1))).numpy()

@@ -1,6 +1,6 @@
 """Spearman and rho-a in bootstrap samples: ranks from cumulative weights along orders that are sorted once.
 
-The loops are compiled by numba on first use and kept for later processes: for workers.
+The loops are compiled on first use: for workers.
 Shapes: B samples, M models, S subjects, R = M + S RDMs, P pairs that have a value, K pools, n stimuli.
 """
 
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from dashboard.methods.compiled import compiled
 from dashboard.methods.resampling import Sample
 
 Sets = list[tuple[slice, np.ndarray]]
@@ -80,7 +80,7 @@ class Ranks:
         """Rank all RDMs in every sample; see `resampling.Kernel`."""
         c = np.ascontiguousarray(counts, dtype=np.int64)
         along = self.order, self.begins, self.tied
-        products, ties, plain, weights, lengths = _samples(c, self.i, self.j, *along, self.m)
+        products, ties, plain, weights, lengths = rank_samples(c, self.i, self.j, *along, self.m)
         total, cubes = weights.sum(1), (weights * weights * weights).sum(1)
         squares = (total**3 - cubes)[:, None] / 3 - ties / 3
         x, y = squares[:, : self.m, None], squares[:, None, self.m :]
@@ -164,8 +164,8 @@ class _Pools:
 # --- compiled ---------------------------------------------------------------------------------------------
 
 
-@njit(nogil=True, cache=True)
-def _samples(
+@compiled()
+def rank_samples(
     counts: np.ndarray,
     i: np.ndarray,
     j: np.ndarray,
@@ -174,7 +174,17 @@ def _samples(
     tied: np.ndarray,
     m: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return products (B, M, S), ties (B, R), and the subjects' ranks, weights and lengths of `Ranked`."""
+    """Rank R = M + S RDMs, of which m are models, in samples of stimuli.
+
+    Returns
+    -------
+    products : ndarray (B, M, S)
+        Weighted inner products of ranks.
+    ties : ndarray (B, R)
+        See `Ranks`.
+    plain, weights, lengths : ndarray
+        See `Ranked`.
+    """
     b, (r, p) = len(counts), order.shape
     s = r - m
     products, ties = np.empty((b, m, s)), np.zeros((b, r))
@@ -196,7 +206,7 @@ def _samples(
     return products, ties, plain, weights, lengths
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _draw(c: np.ndarray, i: np.ndarray, j: np.ndarray, placed: np.ndarray, weights: np.ndarray) -> int:
     """Fill the weights of the pairs drawn, from place 1, and each pair's place above its weight.
 
@@ -212,7 +222,7 @@ def _draw(c: np.ndarray, i: np.ndarray, j: np.ndarray, placed: np.ndarray, weigh
     return drawn + 1
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _rank_along(
     order: np.ndarray, begins: np.ndarray, tied: bool, placed: np.ndarray, ranks: np.ndarray
 ) -> float:
@@ -240,7 +250,7 @@ def _rank_along(
     return ties
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _mix(
     plain: np.ndarray,
     lengths: np.ndarray,
@@ -271,7 +281,7 @@ def _mix(
             keys[row, at] = (np.int64(sums[at]) << bits) | at
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _pools(
     keys: np.ndarray,
     bits: int,
@@ -297,7 +307,7 @@ def _pools(
     return products, ties
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _rank_sorted(
     keys: np.ndarray, bits: int, weights: np.ndarray, ranks: np.ndarray, equal: np.ndarray
 ) -> float:
@@ -330,7 +340,7 @@ def _rank_sorted(
     return ties
 
 
-@njit(nogil=True, cache=True, fastmath=True)
+@compiled(whole=True)
 def _product(a: np.ndarray, b: np.ndarray) -> float:
     """Return the inner product of whole numbers, whose sum has no order."""
     total = 0.0

@@ -323,7 +323,7 @@ def bootstrap(
     subject_rdms : array_like (n_subjects, n_pairs)
         Condensed RDMs of the same stimuli. Pairs without a value in any RDM are left out of all.
     measure : str
-        A key of `MEASURES`. tau-a and tau-b loop over samples and take minutes for 1000.
+        A key of `MEASURES`. tau-a and tau-b take about ten times as long as rank correlations.
     resample : str
         A key of `RESAMPLES`. With one subject always "stimuli", with a caution.
     n, seed : int
@@ -487,7 +487,7 @@ def _run(plans: list[Plan], report: Callable[[float], None] | None) -> list[Runs
 
     groups: dict[tuple[Any, ...], list[int]] = {}
     for k, plan in enumerate(plans):
-        shared = MEASURES[plan.measure].family == "ranks"
+        shared = MEASURES[plan.measure].family in ("ranks", "tau")
         key = (plan.resample, plan.keep.tobytes()) if shared else (k,)
         groups.setdefault(key, []).append(k)
     found: dict[int, Runs] = {}

@@ -6,13 +6,13 @@ import warnings
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
 from dashboard.errors import Cancelled, InputError, collect_cautions
-from dashboard.methods import measures, rdm, resampling, resampling_ranks, rsa
+from dashboard.methods import measures, rdm, resampling, resampling_ranks, resampling_tau, rsa
+from dashboard.methods.compiled import compiled
 
 ALL = list(rsa.MEASURES)
 FAST = [m for m in ALL if rsa.MEASURES[m].family != "tau"]
@@ -598,20 +598,26 @@ def test_listing_measures_needs_no_torch():
 
 @pytest.mark.parametrize("levels", [3, 200, 10**6])
 def test_weighted_discordance_is_counted_exactly(levels):
+    """With many ties and with none, against scipy on rows that hold their copies."""
     rng = np.random.default_rng(levels)
-    x, y = rng.integers(0, levels, (2, 150)).astype(float)
-    weights = rng.integers(0, 4, (150, 3)).astype(float)
-    found = resampling._Discordance(x, y).count(torch.from_numpy(weights))
-    i, j = np.triu_indices(150, 1)
-    discordant = (x[i] - x[j]) * (y[i] - y[j]) < 0
-    expected = (weights[i] * weights[j] * discordant[:, None]).sum(0)
-    np.testing.assert_array_equal(found, expected)
+    x, y = rng.integers(0, levels, (2, 4200))
+    weights = rng.integers(1, 4, 4200)
+    ordered = resampling_tau._Ordered.of(y[None].astype(float), weights)
+    keys = np.sort((x << 13) | ordered.place, axis=1)
+    found = resampling_tau._discordant(keys, 13, np.array([0]), ordered.weights, ordered.groups)
+    copies = np.repeat(np.stack([x, y]), weights, axis=1)
+    several = [np.unique(values, axis=-1, return_counts=True)[1] for values in (copies[0], copies)]
+    tied, joint = ((n * (n - 1) // 2).sum() for n in several)
+    assert (found[1][0], found[2][0]) == (tied, joint)
+    everything, y_tied = ordered.everything, ordered.ties[0]
+    surplus = everything - tied - y_tied + joint - 2 * found[0][0]
+    peer = stats.kendalltau(*copies).statistic * np.sqrt((everything - tied) * float(everything - y_tied))
+    assert surplus == round(peer)
 
 
-@pytest.mark.parametrize("measure", ["tau-a", "tau-b"])
-def test_tau_of_very_many_pairs_expands_every_sample(measure, monkeypatch):
-    models, subjects = data(n=9, n_models=2)
-    fast = rsa.bootstrap(models, subjects, measure, n=5)
-    monkeypatch.setattr(resampling._Tau, "LARGEST", 0)
-    slow = rsa.bootstrap(models, subjects, measure, n=5)
-    np.testing.assert_allclose(fast.scores, slow.scores, atol=1e-14)
+def test_what_cannot_be_kept_is_compiled_all_the_same(monkeypatch):
+    """On a machine where neither the source's folder nor a cache may be written."""
+    from numba.core import caching
+
+    monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [])
+    assert compiled()(lambda a, b: a + b)(1, 2) == 3

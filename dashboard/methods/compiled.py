@@ -1,0 +1,32 @@
+"""Loops that numpy has no words for, compiled to machine code on first use: for workers.
+
+``compiled`` is numba's ``njit`` without Python's lock, so that threads run side by side. What it compiles is
+kept beside the source, or in the user's cache, for later processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from numba import njit
+
+
+def compiled(*, whole: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the decorator of a function of arrays and numbers.
+
+    Parameters
+    ----------
+    whole : bool
+        Sums are of whole numbers below 2**53, so that their order does not matter and is left to the
+        processor.
+    """
+    options: dict[str, Any] = {"nogil": True, "fastmath": {"reassoc", "contract"} if whole else False}
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        try:
+            return njit(cache=True, **options)(function)
+        except RuntimeError:  # there is no folder to keep it in: every process compiles anew
+            return njit(**options)(function)
+
+    return decorate

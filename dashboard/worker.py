@@ -143,9 +143,15 @@ def revive(error: tuple[str, str, str]) -> errors.HomologError:
 
 
 def dask_setup(_worker: Any) -> None:
-    """Import what questions need, in the background; Dask calls this when an embedded worker starts."""
+    """Import what questions need, in the background; Dask calls this when an embedded worker starts.
+
+    Where Dask's setting ``homolog.warm-up`` is false nothing is imported before a question needs it.
+    """
+    import dask
+
     _end_with_the_server()
-    threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
+    if dask.config.get("homolog.warm-up", True):
+        threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
 
 
 class _Reporter:

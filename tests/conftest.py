@@ -1,4 +1,4 @@
-"""Shared fixtures."""
+"""Shared fixtures, and the order of the tests where several processes share them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,46 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+TOGETHER = ("tests/browser/", "tests/pages/")
+"""Folders whose tests share a server, workers and answers, so that one process should run them all."""
+
+FIRST = (
+    *TOGETHER,
+    "tests/fuzz/test_mutations",
+    "tests/report/test_guided_notebooks",
+    "tests/test_jobs",
+    "tests/report/test_exporters",
+    "tests/analyses/",
+    "tests/test_bringing",
+    "tests/networks/",
+    "tests/methods/attribution/",
+)
+"""What takes longest, in the order in which it is begun; short files at the end keep all processes busy."""
+
+
+def pytest_collection_modifyitems(config, items) -> None:
+    """Begin with what takes longest where several processes share the tests."""
+    if hasattr(config, "workerinput"):
+        items.sort(
+            key=lambda item: next((k for k, start in enumerate(FIRST) if item.nodeid.startswith(start)), 99)
+        )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Give each process whole files (``--dist loadfile``) or, where they share much, whole folders."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Whole(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return next((folder for folder in TOGETHER if file.startswith(folder)), file)
+
+    config.option.loadscopereorder = False  # our order, not that of the number of tests
+    return Whole(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -24,7 +24,8 @@ from dashboard.specs import RdmSpec, Spec, StimuliSpec
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_S = 90.0  # the machine may be busy; what is asserted about time is asserted by itself
 WAITING = ("Waiting", "Starting the workers", "Starting")
-MEMORY = 1600 * 2**20
+MEMORY = 800 * 2**20
+NO_WARM_UP = {"homolog.warm-up": False}  # what these workers run needs no torch, and several are restarted
 
 
 # --- what the workers run in these tests --------------------------------------------------------------------
@@ -119,10 +120,11 @@ def shared_engine() -> Iterator[jobs.Engine]:
     # Dask's cluster would give a lost worker up after this time, and its nanny with it.
     dask.config.set({"distributed.deploy.lost-worker-timeout": "1s"})
     engine = jobs.Engine(runner=f"{__name__}:fake", key=key, memory_bytes=MEMORY, grace_s=2.0)
-    engine.start()
+    with dask.config.set(NO_WARM_UP):
+        engine.start()
     for lane in jobs.LANES:
-        # The imports that a worker begins with are over when these are.
-        assert engine.wait(engine.submit(spec(f"torch?{lane}"), lane).key, PATIENCE_S).state == "done"
+        # The imports that the first task needs are over when these are.
+        assert engine.wait(engine.submit(spec(f"steps?{lane}&n=1"), lane).key, PATIENCE_S).state == "done"
     yield engine
     engine.close()
 
@@ -426,10 +428,11 @@ def test_full_disks_and_memory_have_their_own_words():
 
 
 SERVER = """
-import sys, time, psutil
+import dask, sys, time, psutil
 from tests import test_jobs as t
 from dashboard import jobs
 if __name__ == "__main__":
+    dask.config.set(t.NO_WARM_UP)
     engine = jobs.Engine(runner="tests.test_jobs:fake", key=t.key, grace_s=1.0)
     engine.start_in_background(delay_s=30)
     states = []

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.looking import STILL, Visitor
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -85,7 +87,17 @@ def server(tmp_path_factory) -> Iterator[Server]:
 def page(browser):
     """A page that collects the errors of its scripts."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context.add_init_script(STILL)
     tab = context.new_page()
     tab.set_default_timeout(30_000)
     yield tab
+    context.close()
+
+
+@pytest.fixture(scope="session")
+def visitor(browser, server) -> Iterator[Visitor]:
+    """One tab for all that only looks at pages: what a browser keeps of the app is loaded once."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context.add_init_script(STILL)
+    yield Visitor(context.new_page(), server.url)
     context.close()

@@ -1,4 +1,4 @@
-"""The pages Network and Predictions in a real browser: clicks, dropped pictures, light and dark, axe."""
+"""The pages Network and Predictions in a real browser: clicks and dropped pictures."""
 
 from __future__ import annotations
 
@@ -10,37 +10,9 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.looking import hindrances, settle
-
 pytestmark = [pytest.mark.browser]
 
 OBJECTS = "network=bundled:objects_cnn&stimuli=objects%3Fn%3D24"
-SHOWN = {
-    f"predictions?{OBJECTS}": "of 24 pictures right",
-    f"predictions?{OBJECTS}&quality=Calibration": "expected calibration error",
-    "predictions?network=bundled:objects_unet&stimuli=objects%3Fn%3D24": "mean IoU of",
-    "predictions?network=bundled:v1_decoder&stimuli=gratings%3Fphases%3D1": "is off by",
-    "predictions?network=bundled:tiny_text&stimuli=sentences%3Fn%3D24": "of 24 texts right",
-    f"network?{OBJECTS}": "has 7 blocks",
-    f"network?{OBJECTS}&about=Training": "Best at epoch",
-    f"network?{OBJECTS}&about=Health": "neither vanishes nor explodes",
-}
-"""Address -> what stands on it once it is ready."""
-DARK = (f"predictions?{OBJECTS}", f"network?{OBJECTS}", f"network?{OBJECTS}&about=Health")
-
-
-@pytest.mark.parametrize(
-    ("scheme", "address"),
-    [*(("light", address) for address in SHOWN), *(("dark", address) for address in DARK)],
-)
-def test_axe_finds_nothing(server, browser, scheme, address):
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme=scheme)
-    themed = context.new_page()
-    themed.goto(f"{server.url}/{address}")
-    expect(themed.get_by_text(re.compile(SHOWN[address])).first).to_be_visible(timeout=240_000)
-    settle(themed)
-    assert hindrances(themed) == []
-    context.close()
 
 
 def test_a_click_on_a_thumbnail_chooses_the_picture(server, page):

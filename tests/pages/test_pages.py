@@ -16,23 +16,23 @@ PAGES = sorted(path.name for path in (ROOT / "pages").glob("*.py") if path.name 
 
 
 def opened(page: str, **query: str) -> AppTest:
-    """Open a page and wait until everything that it asked for is there."""
+    """Open a page by its link and wait until everything that it asked for is there."""
     app = AppTest.from_file(str(ROOT / "pages" / "app.py"), default_timeout=120)
     for name, value in query.items():
         app.query_params[name] = value
-    app.run()
-    return answered(app.switch_page(page).run())
+    return answered(app.switch_page(page).run() if page != "home.py" else app.run())
 
 
 def answered(app: AppTest) -> AppTest:
-    """Wait until everything that a page asked for is there."""
+    """Wait until everything that a page asked for is there, and shown."""
     deadline = time.monotonic() + 120
-    quiet = 0
-    while quiet < 2 and time.monotonic() < deadline:  # a run may ask for more when its answer came just now
+    while time.monotonic() < deadline:
+        for job in jobs.engine().jobs():  # to run the page again and again would slow the workers
+            jobs.engine().wait(job.key, max(deadline - time.monotonic(), 0.0))
+        before = jobs.engine().jobs()
         app.run()
-        over = all(job.over for job in jobs.engine().jobs())
-        quiet = quiet + 1 if over else 0
-        time.sleep(0.0 if over else 0.2)
+        if before == jobs.engine().jobs():  # nothing was asked and nothing came while it was drawn
+            break
     return app
 
 

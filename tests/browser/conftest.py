@@ -54,9 +54,12 @@ def serving(home: Path) -> Iterator[Server]:
         finally:
             process.send_signal(signal.SIGINT)
             try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
+                process.wait(3)
+            except (
+                subprocess.TimeoutExpired
+            ):  # workers that import torch end late; nobody waits for them here
                 os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
 
 
 def _wait_until_up(url: str, process: subprocess.Popen[bytes], home: Path) -> None:

@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import jobs
-from tests.pages.test_pages import ROOT, words
+from tests.pages.test_pages import ROOT, answered, words
 
 CANARY = "canary-7319"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def homolog_home(tmp_path_factory):
-    """One store and one engine for the module, as on a server that several sessions share."""
+    """One store for the module, as on a server that several sessions share."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("home")
         patch.setenv("HOMOLOG_HOME", str(folder))
         yield folder
-        jobs.engine().close()
 
 
 def settled(app: AppTest) -> AppTest:
     """Run until everything that the page asked for is there."""
-    app.run()
-    deadline = time.monotonic() + 120
-    while any(not job.over for job in jobs.engine().jobs()) and time.monotonic() < deadline:
-        time.sleep(0.2)
-        app.run()
-    return app.run()
+    return answered(app.run())
 
 
 def session(kind: str) -> AppTest:

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import compute, jobs
+from dashboard import compute
 from dashboard.report import edits, session
 from dashboard.specs import BrainSpec, NetworkSpec, RecordingSpec, StimuliSpec
 from dashboard.ui.components import slides
@@ -33,7 +33,6 @@ def homolog_home(tmp_path_factory):
         compute.compute(RecordingSpec(recording=CHOSEN["recording"]))
         compute.compute(question())
         yield folder
-        jobs.engine().close()
 
 
 def question(**changes) -> BrainSpec:

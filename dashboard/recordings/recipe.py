@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import typing
 from collections.abc import Mapping
@@ -172,7 +173,7 @@ def from_dict(given: Any) -> Recipe:
     if version != VERSION:
         message = f"This recipe has version {str(version)[:20]}; this program reads version {VERSION}."
         raise InputError(message, "Update Homolog, or answer the questions again.")
-    hints = typing.get_type_hints(Recipe)
+    hints = _hints()
     values: dict[str, Any] = {}
     for name, value in given.items():
         if name in ("kind", "version"):
@@ -181,6 +182,12 @@ def from_dict(given: Any) -> Recipe:
             raise unknown("setting of a recipe", str(name)[:40], hints)
         values[name] = _checked(name, value, hints[name])
     return Recipe(**values)
+
+
+@functools.cache
+def _hints() -> dict[str, Any]:
+    """Types of the settings; Python takes milliseconds to find them, and every key of an answer asks."""
+    return typing.get_type_hints(Recipe)
 
 
 def _checked(name: str, value: Any, hint: Any) -> Any:

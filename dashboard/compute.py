@@ -23,7 +23,7 @@ def identity(source: str, reference: str) -> str:
 
     Parameters
     ----------
-    source : "network", "stimuli", "recording" or "upload"
+    source : "network", "stimuli", "recording", "upload" or "outline", a network whose weights are unread
     reference : str
 
     Raises
@@ -35,6 +35,10 @@ def identity(source: str, reference: str) -> str:
         from dashboard import networks
 
         return networks.identity(reference)
+    if source == "outline":
+        from dashboard import networks
+
+        return networks.unread_identity(reference)
     if source == "stimuli":
         from dashboard import stimuli
 

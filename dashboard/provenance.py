@@ -68,6 +68,7 @@ CORTEX_REGIONS = (
 
 LABELS = {
     "network": "Layers",
+    "outline": "Layers, before the weights are read",
     "stimuli": "Stimuli",
     "recording": "Recording",
     "look": "Look into files",

@@ -25,7 +25,7 @@ Measure = Literal[
 ]
 Resample = Literal["stimuli", "subjects", "both", "dual"]
 MapMethod = Literal["classical", "metric"]
-Source = Literal["network", "stimuli", "recording", "upload"]
+Source = Literal["network", "stimuli", "recording", "upload", "outline"]
 Brings = Literal["recording", "network", "stimuli", "labels"]
 Explains = Literal["logit", "probability"]
 Baseline = Literal["black", "mean", "blur", "noise", "samples"]
@@ -290,6 +290,14 @@ class NetworkSpec(Spec):
 
     kind: ClassVar[str] = "network"
     network: str = _source("network")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutlineSpec(Spec):
+    """What does a network look like by the names and shapes of its weights, before they are read?"""
+
+    kind: ClassVar[str] = "outline"
+    network: str = _source("outline")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -369,6 +369,7 @@ def _inspect(spec: Any) -> str:
 
 TEXTS: dict[str, Callable[[Any], str]] = {
     "network": _network,
+    "outline": _network,
     "stimuli": _stimuli,
     "recording": _recording,
     "look": _look,

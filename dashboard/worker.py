@@ -31,8 +31,11 @@ log = logging.getLogger(__name__)
 TOPIC = "homolog-jobs"
 """Topic of the events that tell the start and the progress of a task."""
 
-WARM = ("numpy", "xarray", "h5py", "zarr", "torch", "torchvision")
+WARM = ("numpy", "xarray", "h5py", "torch", "torchvision", "dask.array", "zarr", "dashboard.analyses.network")
 """Imported in the background when a worker starts, so that the first question does not wait for it."""
+
+_LATER_S = {"long": 3.0}
+"""How long a lane's worker waits before it imports unasked: whoever opens a page waits for the short lane."""
 
 _TELL_S = 0.1
 _SEND_S = 0.02
@@ -142,7 +145,7 @@ def revive(error: tuple[str, str, str]) -> errors.HomologError:
     return family.get(name, errors.HomologError)(problem, remedy)
 
 
-def dask_setup(_worker: Any) -> None:
+def dask_setup(worker: Any) -> None:
     """Import what questions need, in the background; Dask calls this when an embedded worker starts.
 
     Where Dask's setting ``homolog.warm-up`` is false nothing is imported before a question needs it.
@@ -151,7 +154,8 @@ def dask_setup(_worker: Any) -> None:
 
     _end_with_the_server()
     if dask.config.get("homolog.warm-up", True):
-        threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
+        delay_s = _LATER_S.get(str(worker.name), 0.0)
+        threading.Thread(target=_warm_up, args=(delay_s,), name="warm-up", daemon=True).start()
 
 
 class _Reporter:
@@ -231,7 +235,8 @@ def _end_with_the_server() -> None:
             ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
 
 
-def _warm_up() -> None:
+def _warm_up(delay_s: float = 0.0) -> None:
+    time.sleep(delay_s)
     for name in WARM:
         try:
             importlib.import_module(name)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import streamlit as st
 
@@ -17,6 +18,7 @@ from dashboard.ui import (
     network_training,
     network_versus,
     network_walk,
+    opening,
     panel,
     sidebar,
 )
@@ -50,7 +52,7 @@ COLUMNS = {
 
 def show(spec: NetworkSpec) -> None:
     """Draw the verdict and the parts of the page, in tabs."""
-    answer = answers.ask(spec, height=560)
+    answer = opening.ask(spec, height=560)
     if answer is None:
         return
     st.markdown(f"**{plain(figure.verdict(answer))}**")
@@ -87,6 +89,12 @@ def parts_of(answer: choices.Answer, spec: NetworkSpec) -> dict[str, Callable[[]
     }
 
 
+def footer(answer: choices.Answer, spec: NetworkSpec, draw: Callable[[], object], **options: Any) -> None:
+    """Draw what goes under a figure, once the weights are read: nothing is taken along before."""
+    if answer.attrs["digest"]:
+        panel.footer(answer, spec, draw, **options)
+
+
 def draw_flow(answer: choices.Answer, spec: NetworkSpec) -> None:
     """Draw the blocks with the shape of the data on every arrow."""
     st.caption(
@@ -114,7 +122,7 @@ def draw_flow(answer: choices.Answer, spec: NetworkSpec) -> None:
         unfolded=linked,
         on_fold=note,
     )
-    panel.footer(answer, spec, lambda: figure.flow_chart(answer), name="network")
+    footer(answer, spec, lambda: figure.flow_chart(answer), name="network")
 
 
 def draw_layers(answer: choices.Answer, spec: NetworkSpec) -> None:
@@ -147,7 +155,7 @@ def draw_layers(answer: choices.Answer, spec: NetworkSpec) -> None:
         "A second call of one module has the name with :2. Shapes are for one stimulus, without the batch. "
         "One multiplication and one addition are two FLOPs; normalisation, activations and pooling have none."
     )
-    panel.footer(answer, spec, lambda: figure.flow_chart(answer), name="layers", endings=panel.NUMBERS)
+    footer(answer, spec, lambda: figure.flow_chart(answer), name="layers", endings=panel.NUMBERS)
     if costs is not None:
         panel.footer(costs, question, lambda: None, name="costs", endings=panel.NUMBERS)
 
@@ -158,7 +166,7 @@ def draw_card(answer: choices.Answer, spec: NetworkSpec) -> None:
         left, right = st.columns([1, 5])
         left.markdown(f"**{plain(heading)}**")
         right.markdown(plain(text))
-    panel.footer(answer, spec, lambda: figure.flow_chart(answer), name="card", endings=panel.NUMBERS)
+    footer(answer, spec, lambda: figure.flow_chart(answer), name="card", endings=panel.NUMBERS)
 
 
 selection = sidebar.current()

@@ -57,6 +57,7 @@ ANALYSES: dict[str, Analysis] = {
     "stimuli": Analysis("sources", "stimulus_set", 2),
     "recording": Analysis("sources", "recording", 3),
     "network": Analysis("network", "layer_table", 3),
+    "outline": Analysis("network", "first_glance", 1),
     "look": Analysis("adding", "look", 1),
     "inspect": Analysis("inspect", "inspect", 2),
     "activations": Analysis("activations", "activations", 1, lane="long", kept=False),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -14,10 +14,7 @@ from dashboard.analyses import latents, recurrent, walk
 from dashboard.errors import InputError
 from dashboard.networks import Network
 from dashboard.progress import report
-from dashboard.specs import CostsSpec, NetworkSpec, TrainingSpec
-
-if TYPE_CHECKING:
-    import torch
+from dashboard.specs import CostsSpec, NetworkSpec, OutlineSpec, TrainingSpec
 
 NOT_ON_CARD = ("history", "vocabulary", "labels")
 """Long parts of a card; the history has an answer of its own."""
@@ -54,9 +51,23 @@ def layer_table(spec: NetworkSpec) -> xr.Dataset:
         each (layer,).
     """
     report(0.0, f"Opening {networks.shown_name(spec.network)}")
-    network = networks.outline(spec.network)
+    return _table(networks.outline(spec.network), spec.network)
+
+
+def first_glance(spec: OutlineSpec) -> xr.Dataset:
+    """Return the same as `layer_table` from the header of the weight file, while its weights are unread.
+
+    Without a digest, which only the whole file gives, and without the cautions that need values.
+    """
+    report(0.0, f"Opening {networks.shown_name(spec.network)}")
+    answer = _table(networks.outline(spec.network, unread=True), spec.network)
+    answer.attrs["digest"] = ""
+    return answer
+
+
+def _table(network: Network, reference: str) -> xr.Dataset:
     layers = network.layers
-    given = _input_shapes(network)
+    shapes = [() if network.input_kind == "text" else layer.given for layer in layers]
 
     def whole(values: list[int] | list[bool], kind: type) -> tuple[str, np.ndarray]:
         return "layer", np.array(values, dtype=kind)
@@ -65,7 +76,7 @@ def layer_table(spec: NetworkSpec) -> xr.Dataset:
         {
             "kind": ("layer", [layer.kind for layer in layers]),
             "shape": ("layer", [layer.shape_text for layer in layers]),
-            "shape_in": ("layer", [given.get(layer.name, "") for layer in layers]),
+            "shape_in": ("layer", [" × ".join(map(str, shape)) for shape in shapes]),
             "detail": ("layer", [_detail(network, layer.name) for layer in layers]),
             "parameters": whole([layer.parameters for layer in layers], np.int64),
             "units": whole([layer.units for layer in layers], np.int64),
@@ -76,7 +87,7 @@ def layer_table(spec: NetworkSpec) -> xr.Dataset:
         coords={"layer": [layer.name for layer in layers]},
         attrs={
             "title": network.title,
-            "reference": spec.network,
+            "reference": reference,
             "name": network.title,
             "n_parameters": network.n_parameters,
             "weight_bytes": sum(t.numel() * t.element_size() for t in network.module.state_dict().values()),
@@ -111,52 +122,6 @@ def _detail(network: Network, call: str) -> str:
     except AttributeError:
         return ""
     return " ".join(text.split())[:MOST_DETAIL]
-
-
-def _input_shapes(network: Network) -> dict[str, str]:
-    """Return the shape of the first input of every call, without the batch; nothing where it cannot be seen.
-
-    The pass runs on a copy without memory, or else for real.
-    """
-    import torch
-
-    from dashboard.networks.layers import on_meta, shared_copy
-
-    if network.input_kind == "text":
-        return {}
-    shape = (1, *network.input_shape)
-    try:
-        return _seen(on_meta(network.module), torch.zeros(shape, device="meta"))
-    except Exception:  # a forward that looks at values cannot run without any
-        pass
-    return _seen(shared_copy(network.module), torch.zeros(shape))
-
-
-def _seen(module: torch.nn.Module, stimulus: torch.Tensor) -> dict[str, str]:
-    import torch
-
-    from dashboard.networks.layers import Recorder, first_tensor
-
-    found: dict[str, str] = {}
-    recorder = Recorder()
-
-    def hook(name: str) -> Any:
-        def remember(_module: Any, inputs: Any, _output: Any) -> None:
-            call = recorder.call(name)
-            tensor = first_tensor(inputs)
-            if tensor is not None and tensor.dim() > 1:
-                found[call] = " × ".join(map(str, tensor.shape[1:]))
-
-        return remember
-
-    handles = [inner.register_forward_hook(hook(name)) for name, inner in module.named_modules() if name]
-    try:
-        with torch.inference_mode():
-            module.eval()(stimulus)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return found
 
 
 # --- training --------------------------------------------------------------------------------------

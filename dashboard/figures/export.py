@@ -159,6 +159,7 @@ TABLES: dict[str, Callable[[xr.Dataset], pd.DataFrame]] = {
     "map": _map_table,
     "stimuli": _table_of("stimuli", "stimulus_table"),
     "network": _table_of("network", "layer_table"),
+    "outline": _table_of("network", "layer_table"),
     "recording": _recording_table,
     "inspect": _table_of("inspect", "table"),
     "predictions": _table_of("tasks", "table"),

@@ -14,11 +14,20 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 from dashboard.errors import InputError, caution, collect_cautions
-from dashboard.networks.files import checked_beside, inside_roots, shown_name, weight_file
+from dashboard.networks.files import (
+    checked_beside,
+    header,
+    headers_alone,
+    inside_roots,
+    known,
+    learn,
+    shown_name,
+    weight_file,
+)
 from dashboard.networks.layers import select
 from dashboard.networks.network import Entry, InputKind, Layer, Network, TextInput
 from dashboard.networks.reducers import REDUCERS, Reducer, reducer
@@ -47,10 +56,13 @@ __all__ = [
     "chosen",
     "costs",
     "device",
+    "digest_known",
+    "first_glance",
     "forecast",
     "identity",
     "input_kind",
     "inside_roots",
+    "learn_digest",
     "load",
     "outline",
     "reducer",
@@ -58,10 +70,13 @@ __all__ = [
     "shown_name",
     "suited_stimuli",
     "total_flops",
+    "unread_identity",
     "weight_file",
 ]
 
 _MOST_LOADED = 2
+_LARGE_BYTES = 8 * 2**20
+_OUTLINED = ("torchvision", "timm", "own")
 _loaded: OrderedDict[tuple[str, str], Network] = OrderedDict()
 _outlined: OrderedDict[tuple[str, str], Network] = OrderedDict()
 _loading = threading.Lock()
@@ -98,12 +113,52 @@ def load(reference: str) -> Network:
     return network
 
 
-def outline(reference: str) -> Network:
+def unread_identity(reference: str) -> str:
+    """Return the `identity` of a network whose weights are left unread: of their header alone."""
+    with headers_alone():
+        return identity(reference)
+
+
+def first_glance(reference: str) -> bool:
+    """Tell whether a network can be outlined by the header of a large weight file, long before it is read."""
+    try:
+        ref, file = parse(reference), weight_file(reference)
+        large = file is not None and file.is_file() and file.stat().st_size >= _LARGE_BYTES
+    except (InputError, OSError):
+        return False
+    return large and ref.scheme in _OUTLINED and "untrained" not in ref.options and header(file) is not None
+
+
+def digest_known(reference: str) -> bool:
+    """Tell whether the digest of a network's weight file is remembered, so that `identity` costs no time."""
+    try:
+        file = weight_file(reference)
+    except InputError:
+        return True  # `identity` says what is wrong
+    return file is None or known(file)
+
+
+def learn_digest(reference: str) -> None:
+    """Read the weight file of a reference for its digest, in a thread; see `digest_known`."""
+    with suppress(InputError):
+        file = weight_file(reference)
+        if file is not None:
+            learn(file)
+
+
+def outline(reference: str, *, unread: bool = False) -> Network:
     """Open a network for questions about its layers alone; an untrained twin comes without its weights.
 
     Drawing the weights of a large twin takes longer than all there is to say about its shapes, operations and
     receptive fields, none of which depend on them. Every weight of an outline is 0: it must answer nothing.
     Other networks are loaded, so that weights which do not fit are refused.
+
+    Parameters
+    ----------
+    reference : str
+    unread : bool, optional
+        Take what the header of a safetensors file says for its weights, which are left unread: whether they
+        are finite, and whether the file has the bytes of its digest, is then not known.
 
     Raises
     ------
@@ -111,24 +166,30 @@ def outline(reference: str) -> Network:
         As `load`.
     """
     ref = parse(reference)
-    key = (reference, identity(reference))
-    if "untrained" not in ref.options or ref.scheme not in ("torchvision", "timm") or key in _loaded:
+    unread = unread and first_glance(reference)
+    bare = unread or ("untrained" in ref.options and ref.scheme in ("torchvision", "timm"))
+    with headers_alone() if unread else nullcontext():
+        key = (reference, identity(reference))
+        network = _bare(key) if bare and key not in _loaded else None
+    if network is None:
         return load(reference)
+    for told in network.cautions:
+        caution(told.code, told.message)
+    return network
+
+
+def _bare(key: tuple[str, str]) -> Network | None:
+    """Return a network without its weights, or None where its builder computes and needs memory for that."""
     with _loading:
         network = _outlined.get(key)
         if network is None:
             try:
                 network = _open(*key, weightless=True)
-            except (NotImplementedError, RuntimeError):  # a builder that computes cannot do without memory
-                network = None
-            if network is not None:
-                while len(_outlined) >= _MOST_LOADED:
-                    _outlined.popitem(last=False)
-                _outlined[key] = network
-    if network is None:
-        return load(reference)
-    for told in network.cautions:
-        caution(told.code, told.message)
+            except (NotImplementedError, RuntimeError):
+                return None
+            while len(_outlined) >= _MOST_LOADED:
+                _outlined.popitem(last=False)
+            _outlined[key] = network
     return network
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from dashboard import settings
 from dashboard.errors import InputError
+from dashboard.networks import formats
 from dashboard.reference import Reference, parse
 
 _ENTRY = re.compile(r"[A-Z][A-Z0-9_]*")
@@ -32,7 +33,10 @@ _SHARED_BYTES = 8 * 2**20
 
 Facts = tuple[int, int, int, int, int]
 
+_learning: set[str] = set()
+
 _digests: dict[str, tuple[Facts, str]] = {}
+_headers_alone: contextvars.ContextVar[bool] = contextvars.ContextVar("_headers_alone", default=False)
 _pending: contextvars.ContextVar[list[Callable[[], None]] | None] = contextvars.ContextVar(
     "_pending", default=None
 )
@@ -136,6 +140,89 @@ def sha256(file: Path) -> str:
     except OSError as error:
         raise unreadable(file, error) from error
     return digest
+
+
+def known(file: Path) -> bool:
+    """Tell whether the digest of a file is remembered, so that asking for it costs no time."""
+    try:
+        return _remembered(str(file.resolve()), _facts(file)) is not None
+    except OSError:
+        return True  # asking for it says what is wrong
+
+
+def learn(file: Path) -> None:
+    """Read a file for its digest behind whatever else is done; nothing when that is going on."""
+    path = str(file)
+
+    def read() -> None:
+        try:
+            with contextlib.suppress(InputError):  # whoever opens it is told
+                sha256(file)
+        finally:
+            _learning.discard(path)
+
+    if path not in _learning:
+        _learning.add(path)
+        threading.Thread(target=read, name="digest", daemon=True).start()
+
+
+# --- headers ---------------------------------------------------------------------------------------
+#
+# A safetensors file begins with the names, types and shapes of its weights. What depends on nothing else is
+# known long before some hundred megabytes are read and hashed: its key holds the digest of those first bytes
+# and of the file's size, and they are compared with it where they are used, like whole files.
+
+
+def header(file: Path) -> tuple[bytes, int] | None:
+    """Return the beginning of a safetensors file, all but its weights, with the size of the file.
+
+    Returns None for other files, and for those that the system does not let us read.
+    """
+    try:
+        with file.open("rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            start = stream.read(9)
+            length = int.from_bytes(start[:8], "little")
+            if start[4:] != b"\0\0\0\0{" or length > formats.MAX_HEADER:
+                return None
+            return start + stream.read(length - 1), size
+    except OSError:
+        return None
+
+
+def header_digest(beginning: bytes, size: int) -> str:
+    """Return what stands for names, types and shapes of the weights of a file."""
+    return f"header:{hashlib.sha256(beginning).hexdigest()}:{size}"
+
+
+@contextlib.contextmanager
+def headers_alone() -> Iterator[None]:
+    """Let networks be named and opened in the block by the headers of their weight files alone."""
+    token = _headers_alone.set(True)
+    try:
+        yield
+    finally:
+        _headers_alone.reset(token)
+
+
+def unread() -> bool:
+    """Tell whether weights are left unread here; see `headers_alone`."""
+    return _headers_alone.get()
+
+
+def fingerprint(file: Path) -> str:
+    """Return the SHA-256 of a weight file's bytes; where weights are left unread, that of its header."""
+    found = header(file) if unread() else None
+    return sha256(file) if found is None else header_digest(*found)
+
+
+def told(file: Path, digest: str) -> str:
+    """Return the sentence that says where weights come from, given the `fingerprint` of their file."""
+    read = "" if digest.startswith("header:") else f", SHA-256 {digest[:12]}"
+    return f"Weights from {file.name}{read}."
+
+
+# --- remembering -----------------------------------------------------------------------------------
 
 
 def forget(file: Path) -> None:

@@ -262,14 +262,28 @@ _LOOKS: tuple[tuple[str, Callable[[bytes, str], bool]], ...] = (
 # --- safetensors ----------------------------------------------------------------------------------
 
 
-def check_safetensors(data: bytes, name: str) -> None:
+def check_safetensors(data: bytes, name: str, size: int | None = None) -> dict[str, tuple[str, list[int]]]:
     """Check the header of a safetensors file: sizes, no name twice, every byte of the file accounted for.
+
+    Parameters
+    ----------
+    data : bytes
+        The file, or all of it but the weights.
+    name : str
+    size : int, optional
+        Bytes of the whole file when ``data`` is not all of it.
+
+    Returns
+    -------
+    dict
+        Type and shape of every tensor by its name.
 
     Raises
     ------
     WeightsRefused
         When the header is damaged, over the limits, or does not describe the file.
     """
+    size = len(data) if size is None else size
     header = _header(data, name)
     start = 8 + int.from_bytes(data[:8], "little")
     spans = []
@@ -284,8 +298,9 @@ def check_safetensors(data: bytes, name: str) -> None:
         if low != position:
             raise refuse("damaged", name, "its tensors overlap or leave gaps")
         position = high
-    if start + position != len(data):
-        raise refuse("damaged", name, f"its header asks for {start + position} bytes and it has {len(data)}")
+    if start + position != size:
+        raise refuse("damaged", name, f"its header asks for {start + position} bytes and it has {size}")
+    return {k: (facts["dtype"], facts["shape"]) for k, facts in header.items() if k != "__metadata__"}
 
 
 def _header(data: bytes, name: str) -> dict[str, Any]:

@@ -81,6 +81,7 @@ class _Call:
     name: str
     module: nn.Module
     shape: tuple[int, ...]
+    given: tuple[int, ...] = ()
 
 
 @dataclass
@@ -180,11 +181,12 @@ def _run(module: nn.Module, shape: tuple[int, ...], where: str) -> list[_Call]:
     recorder = Recorder()
 
     def hook(name: str) -> Any:
-        def remember(inner: nn.Module, _inputs: Any, output: Any) -> None:
+        def remember(inner: nn.Module, inputs: Any, output: Any) -> None:
             call = recorder.call(name)
-            tensor = first_tensor(output)
+            tensor, given = first_tensor(output), first_tensor(inputs)
             if tensor is not None and tensor.dim() > 0:
-                calls.append(_Call(call, inner, tuple(tensor.shape)))
+                shape = () if given is None else tuple(given.shape[1:])
+                calls.append(_Call(call, inner, tuple(tensor.shape), shape))
 
         return remember
 
@@ -283,6 +285,7 @@ def _row(call: _Call, shape: tuple[int, ...], axis: int, layout: _Layout, depth:
         leaf=leaf,
         batch_axis=axis,
         channel_axis=_channel_axis(layout, shape),
+        given=call.given,
     )
 
 

@@ -51,6 +51,8 @@ class Layer:
         Axis of `shape` that counts channels (features of tokens); None for a single number per stimulus.
     token_axis : int or None
         Axis of `shape` that counts the tokens of a text and is as long as the text; None elsewhere.
+    given : tuple of int
+        Shape of the first input without its first axis; empty where there is none.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Layer:
     batch_axis: int = 0
     channel_axis: int | None = 0
     token_axis: int | None = None
+    given: tuple[int, ...] = ()
 
     @property
     def shape_text(self) -> str:

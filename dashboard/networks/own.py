@@ -90,9 +90,9 @@ def open_network(ref: Reference) -> Opened:
     else:
         file = files.weight_file(str(ref))
         assert file is not None  # noqa: S101 - facts asked for it
-        digest = files.sha256(file)
+        digest = files.fingerprint(file)
         network = zoo.filled(build, weights.read_file(file, digest), file.name, ref.rest)
-        told = f"Weights from {file.name}, SHA-256 {digest[:12]}."
+        told = files.told(file, digest)
     channels, height, width = said["INPUT"]
     usual = tuple(map(str, said["LABELS"]))
     return Opened(

@@ -158,8 +158,8 @@ def _trained(ref: Reference, name: str, build: Callable[[], nn.Module]) -> tuple
 
     file = files.weight_file(str(ref))
     if file is not None:
-        told = f"Weights from {file.name}, SHA-256 {files.sha256(file)[:12]}."
-        return zoo.filled(build, weights.read_file(file, files.sha256(file)), file.name, name), told
+        digest = files.fingerprint(file)
+        return zoo.filled(build, weights.read_file(file, digest), file.name, name), files.told(file, digest)
     pinned = _published(name)
     file = hub.fetch(pinned, hub.weight_files(pinned)) / "model.safetensors"
     state = weights.read_file(file, files.sha256(file))

@@ -111,7 +111,7 @@ def weights_fact(ref: Reference) -> str | None:
         from dashboard.networks.formats import refuse
 
         raise refuse("folder", file.name)
-    return files.sha256(file)
+    return files.fingerprint(file)
 
 
 def _known(ref: Reference) -> str:
@@ -214,8 +214,9 @@ def _trained(ref: Reference, name: str, entry: Any, build: Callable[[], nn.Modul
 
     file = files.weight_file(str(ref))
     if file is not None:
-        shown, told = file.name, f"Weights from {file.name}, SHA-256 {files.sha256(file)[:12]}."
-        state = weights.read_file(file, files.sha256(file))
+        digest = files.fingerprint(file)
+        shown, told = file.name, files.told(file, digest)
+        state = weights.read_file(file, digest)
     else:
         fetched = download.fetch(entry.url)
         shown, told = fetched.name, f"Published weights {entry.name} of torchvision, {fetched.name}."
@@ -226,7 +227,13 @@ def _trained(ref: Reference, name: str, entry: Any, build: Callable[[], nn.Modul
 def filled(
     build: Callable[[], nn.Module], state: dict[str, torch.Tensor], shown: str, name: str
 ) -> nn.Module:
-    """Return the network with its weights; it is built without memory first, to see whether they fit."""
+    """Return the network with its weights; it is built without memory first, to see whether they fit.
+
+    Raises
+    ------
+    NotImplementedError
+        When weights are left unread and the network cannot be built without memory.
+    """
     import torch
 
     from dashboard.networks import weights
@@ -235,10 +242,12 @@ def filled(
         with torch.device("meta"):
             module: nn.Module | None = build()
     except (NotImplementedError, RuntimeError):
+        if files.unread():
+            raise
         module = None
     if module is not None:
         weights.put(state, module, shown, name)
-        if not any(t.is_meta for t in (*module.parameters(), *module.buffers())):
+        if files.unread() or not any(t.is_meta for t in (*module.parameters(), *module.buffers())):
             return module
     with seeded(0):  # what a builder computes beside its weights (tables, indices) needs real memory
         module = build()

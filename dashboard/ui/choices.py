@@ -11,8 +11,8 @@ import xarray as xr
 
 from dashboard import networks
 from dashboard.errors import HomologError
-from dashboard.specs import ModelRdmSpec, NetworkSpec, RecordingSpec, Spec, StimuliSpec
-from dashboard.ui import answers
+from dashboard.specs import ModelRdmSpec, RecordingSpec, Spec, StimuliSpec
+from dashboard.ui import answers, opening
 
 S = TypeVar("S", bound=Spec)
 T = TypeVar("T", bound=str)
@@ -189,7 +189,7 @@ def _fitting(stimuli: str, recording: str) -> list[str]:
 
 def network_facts(reference: str) -> xr.Dataset | None:
     """Return the layer table of a network, or None while it is being made."""
-    return answers.peek(NetworkSpec(network=reference))
+    return opening.peek(reference)
 
 
 def title(facts: xr.Dataset | None, reference: str) -> str:

@@ -26,6 +26,7 @@ WARM = (
     "altair",
     "pandas",
     "xarray",
+    "dask.array",  # xarray imports it at the first answer
     "h5netcdf",
     "dashboard.ui.sidebar",
     "dashboard.ui.panel",

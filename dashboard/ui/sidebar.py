@@ -10,8 +10,8 @@ import streamlit as st
 
 from dashboard import networks, recordings, stimuli
 from dashboard.errors import HomologError, InputError
-from dashboard.specs import NetworkSpec, RecordingSpec, StimuliSpec
-from dashboard.ui import answers
+from dashboard.specs import RecordingSpec, StimuliSpec
+from dashboard.ui import answers, opening
 from dashboard.ui.adding import session
 from dashboard.ui.text import plain
 
@@ -167,7 +167,7 @@ def _brought(reference: str) -> str:
 
 def _network_facts() -> None:
     chosen = current()
-    facts = answers.peek(NetworkSpec(network=chosen.network)) if _refusal(chosen) is None else None
+    facts = opening.peek(chosen.network) if _refusal(chosen) is None else None
     if facts is None:
         st.caption("…")
         return

@@ -183,6 +183,8 @@ def traced(network: nn.Module) -> fx.GraphModule:
     """
     own = private(network.network if isinstance(network, Truncated) else network)
     tracer = _Tracer()
+    if tracer.is_leaf_module(own, "") and not isinstance(network, Truncated):
+        own = nn.Sequential(own)  # a network that is one layer: as the root it would be traced into its call
     try:
         graph = tracer.trace(own)
     except Exception as error:  # fx raises whatever the network's own code raises when it meets a symbol

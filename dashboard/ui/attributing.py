@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -28,6 +28,9 @@ FIRST = {
     "table": ("deepshap", "kernel-shap"),
 }
 """Methods shown at first, by what the network reads."""
+
+EXACT = "linear-shap"
+"""Shown before them where a network is linear: the SHAP values themselves, for the price of one gradient."""
 
 MOST_CLASSES, MOST_PICTURES, MOST_OVER_SET = 6, 24, 512
 OVER, THROUGH, OWN = "Over the set", "Through a layer", "its own class"
@@ -200,7 +203,7 @@ def methods(about: choices.Answer | None) -> list[str]:
     """Choose the methods; those that cannot work here are told below the maps."""
     kind = str(about.attrs["input_kind"]) if about is not None else "image"
     refused = figure.refused(about) if about is not None else {}
-    usual = [name for name in FIRST[kind] if name not in refused]
+    usual = usual_methods(kind, None if about is None else refused)
     _apart()
     given = st.multiselect(
         "Methods",
@@ -220,6 +223,19 @@ def methods(about: choices.Answer | None) -> list[str]:
             answers.problem(unknown("attribution method", str(name), METHODS))
     names = [name for name in given if name in METHODS]
     return list(dict.fromkeys(name for name in (names or usual) if name not in refused))
+
+
+def usual_methods(kind: str, refused: Mapping[str, str] | None) -> list[str]:
+    """Return the methods that are drawn when none is chosen.
+
+    Parameters
+    ----------
+    kind : "image", "text" or "table"
+    refused : mapping, optional
+        Methods that cannot work on the network, with the reason; None before that is known.
+    """
+    exact = [EXACT] if refused is not None and EXACT not in refused else []
+    return [*exact, *(name for name in FIRST[kind] if name not in (refused or {}))]
 
 
 def _apart() -> None:

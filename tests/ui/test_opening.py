@@ -31,7 +31,9 @@ def page():
 def said():
     app = AppTest.from_function(page, default_timeout=60).run()
     assert not app.exception
-    return "\n".join(str(e.value) for kind in (app.markdown, app.caption, app.warning, app.error) for e in kind)
+    return "\n".join(
+        str(e.value) for kind in (app.markdown, app.caption, app.warning, app.error) for e in kind
+    )
 
 
 @pytest.fixture

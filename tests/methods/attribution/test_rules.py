@@ -16,7 +16,7 @@ from dashboard import networks
 from dashboard.errors import InputError
 from dashboard.methods.attribution import METHODS
 from dashboard.methods.attribution.base import Explained, Settings, Truncated
-from dashboard.methods.attribution.safe_copy import SideBySide, safe_copy
+from dashboard.methods.attribution.safe_copy import SideBySide, UnsafeNetwork, safe_copy
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -222,3 +222,34 @@ def test_relevance_without_a_rule_is_refused(name, words):
     told = METHODS["lrp"].why_not(explained(module, pictures[:1]), Settings())
     assert told.startswith("This layer-wise relevance propagation has no rule for")
     assert words in told
+
+
+# --- a network that is one layer ---------------------------------------------------------------------
+
+
+def test_one_linear_layer_has_its_closed_form():
+    """DeepLIFT: weight times distance from the baseline; relevance: the share of weight times input."""
+    torch.manual_seed(3)
+    module = nn.Linear(6, 4).eval().requires_grad_(False)
+    inputs, baselines = torch.randn(1, 6), torch.randn(5, 6)
+    one = explained(module, inputs, baselines, target=2)
+    weight, bias = module.weight[2].double(), float(module.bias[2])
+    given = inputs[0].double()
+    for name in ("deeplift", "deepshap", "linear-shap"):
+        assert METHODS[name].why_not(one, Settings()) == ""
+        found = METHODS[name].run(one, Settings())
+        assert torch.allclose(found.values, weight * (given - baselines.double().mean(0)), atol=1e-6)
+        assert not found.notes
+    relevance = METHODS["lrp"].run(one, Settings())
+    assert torch.allclose(relevance.values, weight * given, rtol=1e-5, atol=1e-6)
+    logit = float(weight @ given) + bias
+    assert relevance.extra["kept"] == pytest.approx(float(weight @ given) / logit, rel=1e-4)
+    before = state(module, inputs)
+    METHODS["deeplift"].run(one, Settings())
+    assert state(module, inputs) == before
+
+
+@pytest.mark.parametrize(("module", "words"), [(nn.LSTM(6, 4), "LSTM"), (nn.LayerNorm(6), "LayerNorm")])
+def test_one_layer_without_a_rule_is_named(module, words):
+    with pytest.raises(UnsafeNetwork, match=words):
+        safe_copy(module.eval())

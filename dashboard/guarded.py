@@ -35,6 +35,10 @@ _OTHERS = -1
 _ended: set[str] = set()
 
 
+class OverLimit(errors.InputError):
+    """What took more time or memory than it may, or ended the process that it ran in."""
+
+
 def call(function: str, *arguments: Any, name: str) -> Any:
     """Call ``module:function`` with JSON-ready arguments in a process of its own and return its result.
 
@@ -200,7 +204,7 @@ def _wait(process: subprocess.Popen[bytes], request: bytes, name: str) -> bytes:
             progress.report(0.5, f"Looking at {name}")
         if time.monotonic() > end:
             message = f'"{name}" took more than {seconds:.0f} seconds to read.'
-            raise errors.InputError(message, "Save only the arrays that are needed, uncompressed.")
+            raise OverLimit(message, "Save only the arrays that are needed, uncompressed.")
 
 
 def _understood(answer: bytes, name: str) -> Any:
@@ -208,7 +212,7 @@ def _understood(answer: bytes, name: str) -> Any:
         found = json.loads(answer)
     except ValueError:
         message = f'"{name}" could not be read within the limits of memory, or is damaged.'
-        raise errors.InputError(message, "Save only the arrays that are needed, in a new file.") from None
+        raise OverLimit(message, "Save only the arrays that are needed, in a new file.") from None
     for code, message in found["cautions"]:
         errors.caution(code, message)
     if "error" in found:

@@ -123,10 +123,11 @@ def first_glance(reference: str) -> bool:
     """Tell whether a network can be outlined by the header of a large weight file, long before it is read."""
     try:
         ref, file = parse(reference), weight_file(reference)
-        large = file is not None and file.is_file() and file.stat().st_size >= _LARGE_BYTES
+        if file is None or ref.scheme not in _OUTLINED or "untrained" in ref.options:
+            return False
+        return file.is_file() and file.stat().st_size >= _LARGE_BYTES and header(file) is not None
     except (InputError, OSError):
         return False
-    return large and ref.scheme in _OUTLINED and "untrained" not in ref.options and header(file) is not None
 
 
 def digest_known(reference: str) -> bool:

@@ -6,6 +6,7 @@ read: code that a folder brings along is never run. The files are checked here, 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -75,6 +76,8 @@ class Folder:
         ``tokenizer.json`` of a text network.
     longest : int or None
         Most tokens that a sentence encoder was trained on.
+    brought : bool
+        Whether somebody uploaded it: what its tokenizer does then runs under limits.
     """
 
     name: str
@@ -84,6 +87,7 @@ class Folder:
     weights: tuple[Path, ...]
     tokenizer: Path | None
     longest: int | None
+    brought: bool = False
 
     @property
     def kind(self) -> Kind:
@@ -133,10 +137,11 @@ def reads(ref: Reference) -> Kind:
     return TYPES.get(str(config.get("model_type")), "image")
 
 
-def open_network(ref: Reference, called: str = "") -> Opened:
+def open_network(ref: Reference, called: str = "", brought: bool = False) -> Opened:
     """Build the network and load its weights; fetch them first where the name is one of the Hub.
 
-    A folder is called by its own name unless another is given.
+    A folder is called by its own name unless another is given; of one that somebody brought texts are encoded
+    in a process with limits.
     """
     from dashboard.networks import hf_models
 
@@ -147,7 +152,7 @@ def open_network(ref: Reference, called: str = "") -> Opened:
         name = ref.rest.rpartition("/")[2]
     else:
         name = called or folder.name
-    found = inspect(folder, name, trained)
+    found = dataclasses.replace(inspect(folder, name, trained), brought=brought)
     if not trained:
         told = f"Untrained: random weights from seed {ref.integer('seed', 0)}."
     elif not told:

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from dashboard.errors import InputError, caution, listing
-from dashboard.networks import files, formats, weights
+from dashboard.networks import files, formats, tokenizing, weights
 from dashboard.networks.hf import Folder
 from dashboard.networks.network import Opened, TextInput
 
@@ -218,16 +218,15 @@ def _text(folder: Folder, config: Any, common: dict[str, Any]) -> Opened:
     tokenizer, padding = _tokenizer(folder, config)
     longest = _longest(folder, config, padding)
     tokenizer.enable_truncation(longest)
+    encode = tokenizing.plain(tokenizer)
+    if folder.brought and folder.tokenizer is not None:
+        encode = tokenizing.guarded_encoder(folder.tokenizer, longest, formats.clean(folder.name))
 
     def preprocess(text: str) -> torch.Tensor:
-        found = tokenizer.encode(text)
-        if found.overflowing:
+        found = encode(text)
+        if found.cut:
             caution("text-cut", f"Texts of more than {longest} tokens are cut there.")
         return torch.tensor([found.ids, [1] * len(found.ids)])
-
-    def dropped(text: str) -> int:
-        rest = tokenizer.encode(text).overflowing
-        return sum(mask == 0 for part in rest for mask in part.special_tokens_mask)
 
     def pad(texts: list[torch.Tensor]) -> torch.Tensor:
         length = max(tokens.shape[1] for tokens in texts)
@@ -247,8 +246,8 @@ def _text(folder: Folder, config: Any, common: dict[str, Any]) -> Opened:
         text=TextInput(
             pad,
             mask=lambda batch: batch[:, 1] > 0,
-            words=lambda text: tuple(tokenizer.encode(text).tokens),
-            dropped=dropped,
+            words=lambda text: encode(text).tokens,
+            dropped=lambda text: encode(text).dropped,
         ),
         **common,
     )

@@ -151,7 +151,7 @@ def open_network(ref: Reference) -> Opened:
         _tried(found)
         inner = _folder(found)
         options = {} if trained else {"untrained": "", "seed": ref.options.get("seed", "0")}
-        opened = hf.open_network(Reference(inner.name, options), called=found.title)
+        opened = hf.open_network(Reference(inner.name, options), called=found.title, brought=True)
         return dataclasses.replace(opened, title=_title(found, ref))
     from dashboard.networks import weights
     from dashboard.networks.schemes import SCHEMES

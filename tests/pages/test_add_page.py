@@ -206,3 +206,28 @@ def test_pictures_are_shown_before_they_are_added():
     next(b for b in app.button if b.label == "Add these stimuli").click()
     settled(app)
     assert app.session_state["stimuli"].startswith("upload:")
+
+
+def test_a_brain_image_is_looked_at_with_its_areas_and_added():
+    from tests.recordings.test_brain_images import BETAS, DSEG, EVENTS, LABELS, image
+
+    app = session("recording")
+    given = {
+        "betas.nii.gz": image(BETAS, packed=True),
+        "dseg.nii": image(LABELS),
+        "task_events.tsv": EVENTS.encode(),
+        "dseg.tsv": DSEG.encode(),
+    }
+    bring(app, "recording", *given.items())
+    said = words(app)
+    assert not app.exception
+    assert not app.error
+    assert f"12 stimuli in V1 ({(LABELS == 1).sum()} units, 1 subject)" in said
+    assert f"IT ({(LABELS == 7).sum()} units, 1 subject)" in said
+    assert "no voxels of hV4" in said
+    next(b for b in app.button if b.label == "Add this recording").click()
+    settled(app)
+    assert not app.exception
+    picker = next(s for s in app.sidebar.selectbox if s.label == "Recording")
+    assert picker.value.startswith("upload:")
+    assert "12 stimuli" in words(app)

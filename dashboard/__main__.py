@@ -80,6 +80,7 @@ OPTION_HELP = {
     "can)",
     "head": "number of the head, from 0, for the view query-key",
     "weighting": "weights, or weights times the length of the values",
+    "parcellation": "regions of the cortex without --labels: folds (Desikan) or centres (Dosenbach)",
     "labels": "regions of fsaverage that were added, as upload:DIGEST (default: those that come along)",
     "regions": "where areas are drawn, AREA=REGION with commas between (default: regions of the same name)",
     "whole": "yes keeps the maps of all queries, no those of one query",

@@ -61,10 +61,11 @@ VERBS = {
 }
 """Kinds of spec with a verb of their own on the command line; all others are run from a file."""
 
-CORTEX_REGIONS = (
-    "Dosenbach et al. (2010; vertices within 10 mm of its centres, whose MNI "
-    "coordinates were taken as those of fsaverage)"
-)
+CORTEX_REGIONS = {
+    "folds": "Desikan et al. (2006; of the left hemisphere, mirrored for the right by sulcal depth)",
+    "centres": "Dosenbach et al. (2010; vertices within 10 mm of its centres, whose MNI "
+    "coordinates were taken as those of fsaverage)",
+}
 
 LABELS = {
     "network": "Layers",
@@ -433,7 +434,7 @@ def _brain_why_text(spec: Any) -> str:
 
 
 def _cortex_text(spec: Any) -> str:
-    labels = f"the labels of {shown(spec.labels)}" if spec.labels else CORTEX_REGIONS
+    labels = f"the labels of {shown(spec.labels)}" if spec.labels else CORTEX_REGIONS[spec.parcellation]
     which = spec.layer or "the best layer of each area"
     placed = ", ".join(spec.regions) or "those that bear the names of the areas"
     return (

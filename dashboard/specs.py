@@ -43,6 +43,7 @@ Players = Literal["top", "blocks", "each", "layers"]
 Smooth = Literal["pearson", "cosine"]
 TimeMetric = Literal["auto", "correlation", "cosine", "euclidean", "sqeuclidean", "crossnobis"]
 Shuffle = Literal["stimuli", "subjects"]
+Parcellation = Literal["folds", "centres"]
 SplitBy = Literal["stimulus", "repeat"]
 Alignment = Literal["cka", "rbf-cka", "procrustes", "cca", "svcca"]
 
@@ -490,13 +491,14 @@ class BrainWhySpec(Spec):
 class CortexSpec(Spec):
     """Where on the cortex do the areas lie that a network is compared with?
 
-    `labels` is an upload with regions of fsaverage (empty: those that come along), `regions` are pairs
-    "AREA=REGION", `layer` is whose scores are drawn (empty: the best layer of each area).
+    `labels` is an upload with regions of fsaverage (empty: those of the `parcellation` that comes along),
+    `regions` are pairs "AREA=REGION", `layer` is whose scores are drawn (empty: the best layer of each area).
     """
 
     kind: ClassVar[str] = "cortex"
     brain: BrainSpec
     labels: str = _another("upload")
+    parcellation: Parcellation = "folds"
     regions: tuple[str, ...] = ()
     layer: str = ""
 

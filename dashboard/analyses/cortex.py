@@ -56,13 +56,13 @@ def draw(spec: CortexSpec) -> xr.Dataset:
     judged = json.loads(brain.attrs["behaviour"])  # which has no place in the brain
     brain = brain.sel(area=[a for a in brain.area.values if a not in judged])
     report(0.6, "Regions of the cortex")
-    regions = cortex.regions(spec.labels)
+    regions = cortex.regions(spec.labels, spec.parcellation)
     areas = [str(a) for a in brain.area.values]
     placed = _placed(spec.regions, areas, regions)
     with part(0.7, 1.0):
         pictures = _pictures(regions, [placed[area] for area in areas])
-    recording = recordings.load(spec.brain.recording)
-    _tell(recording.species, recording.simulated, recording.title)
+    species = _species(spec.brain.recording, brain.attrs["simulated"] == "yes")
+    _tell(species, brain.attrs["simulated"] == "yes", brain.attrs["recording_title"])
     scores = _scores(brain, spec.layer)
     names = {area: " + ".join(regions.names[k] for k in placed[area]) for area in areas}
     return xr.Dataset(
@@ -80,7 +80,7 @@ def draw(spec: CortexSpec) -> xr.Dataset:
             "title": f"{brain.attrs['title']}, on the cortex",
             "parcellation": regions.title,
             "layer_name": spec.layer,
-            "species": recording.species,
+            "species": species,
             **{
                 key: brain.attrs[key]
                 for key in (
@@ -100,6 +100,15 @@ SAME = {
 }
 """Names of areas that parcellations write in another way, without blanks and in small letters."""
 
+FOLDS = {
+    "v1": "pericalcarine",  # Hinds et al. (2008), NeuroImage 39:1585
+    "lo": "lateraloccipital",  # Larsson and Heeger (2006), J. Neurosci. 26:13128
+    "loc": "lateraloccipital",
+    "ffa": "fusiform",  # Kanwisher, McDermott and Chun (1997), J. Neurosci. 17:4302
+    "ppa": "parahippocampal",  # Epstein and Kanwisher (1998), Nature 392:598
+}
+"""Folds in which most of an area lies; without blanks and in small letters."""
+
 _WHOSE = re.compile(r"^(simulated|human|monkey|macaque|mouse|rat)\s+", re.I)
 """What may stand before the name of an area; regions have none of it."""
 
@@ -114,10 +123,26 @@ def _by_name(areas: list[str], regions: Regions) -> dict[str, list[int]]:
     placed: dict[str, list[int]] = {}
     for area in areas:
         bare = _key(_WHOSE.sub("", area))
-        fits = [known[key] for key in (_key(area), bare, *SAME.get(bare, ())) if key in known]
+        wanted = (_key(area), bare, *SAME.get(bare, ()), FOLDS.get(bare, ""))
+        fits = [known[key] for key in wanted if key in known]
         free = [k for k in fits if [k] not in placed.values()]
         placed[area] = free[:1]
     return placed
+
+
+def _tell_folds(placed: dict[str, list[int]], regions: Regions) -> None:
+    """Say where a region is the fold around an area and not the area."""
+    found = [
+        f"{area} at {regions.names[k]}"
+        for area, places in placed.items()
+        for k in places
+        if regions.names[k] == FOLDS.get(_key(_WHOSE.sub("", area)))
+    ]
+    if found:
+        message = (
+            f"{listing(found, 8)}: the fold in which most of the area lies in people, with other borders."
+        )
+        caution("drawn-at-folds", message)
 
 
 def _placed(given: tuple[str, ...], areas: list[str], regions: Regions) -> dict[str, list[int]]:
@@ -140,17 +165,24 @@ def _placed(given: tuple[str, ...], areas: list[str], regions: Regions) -> dict[
             if taken.setdefault(k, area) != area:
                 message = f"{taken[k]} and {area} cannot both be drawn at {regions.names[k]}."
                 raise InputError(message, "Choose another region for one of them, or none.")
+    _tell_folds(placed, regions)
     lacking = [area for area in areas if not placed[area]]
     if lacking:
         caution(
-            "not-drawn", f"No region was chosen, or bears the name, for {listing(lacking, 8)}: not drawn."
+            "not-drawn",
+            f"No region was chosen, or bears the name, for {listing(lacking, 8)}: not drawn.",
         )
     return placed
 
 
+def _species(recording: str, simulated: bool) -> str:
+    """Return whose brain it is; nothing is simulated for that."""
+    return "none (simulated)" if simulated else recordings.load(recording).species
+
+
 def _tell(species: str, simulated: bool, title: str) -> None:
     if simulated:
-        caution("drawn-by-name", f"{title} is simulated: nothing was measured anywhere on this brain.")
+        caution("drawn-by-name", "The recording is simulated: nothing was measured anywhere on this brain.")
     elif _key(species) != "human":
         caution(
             "drawn-by-name",
@@ -163,7 +195,7 @@ def _tell(species: str, simulated: bool, title: str) -> None:
 def _seen(side: Hemisphere, view: str) -> surface.View:
     """Look at a hemisphere; the same for every question, so it is done once in a worker."""
     mesh = cortex.mesh(side)
-    return surface.seen(mesh.points, mesh.faces, *directions(side, view), PER_MM)
+    return surface.seen(mesh.points, mesh.faces, *directions(side, view), PER_MM, closed=True)
 
 
 def _pictures(regions: Regions, placed: list[list[int]]) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:

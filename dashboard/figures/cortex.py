@@ -65,7 +65,7 @@ def verdict(ds: xr.Dataset) -> str:
     if not found:
         names = listing(answers.names(ds, "area"), 6)
         return (
-            f"{start}No area is on the cortex yet: say which region each is, or give labels. Areas: {names}."
+            f"{start}No area is on the cortex yet: choose a region for {names}, or bring labels of your own."
         )
     area, score, layer, region = found[0]
     text = (
@@ -226,24 +226,31 @@ _TOLD = ("area", "region", "score", "interval", "layer")
 def _places(ds: xr.Dataset, panel: str, rows: slice, top: int) -> list[dict[str, Any]]:
     """Return rectangles that cover the areas of a panel, with what is told of each."""
     index = ds["area_index"].isel(panel=answers.names(ds, "panel").index(panel)).to_numpy()[rows]
-    areas, found = answers.names(ds, "area"), []
+    told = _told(ds)
+    found = []
     for y in range(0, len(index), STEP):
         line = index[y]
         turns = np.flatnonzero(np.diff(line, prepend=-2, append=-2))
         for a, b in zip(turns[:-1], turns[1:], strict=True):
             if line[a] > 0:
-                one = ds.isel(area=int(line[a]) - 1)
-                found.append(
-                    {
-                        **{"x": int(a), "x2": int(b), "y": top + y, "y2": top + y + STEP},
-                        "area": areas[line[a] - 1],
-                        "region": str(one["regions"].item()),
-                        "score": theme.three_digits(float(one["score"])),
-                        "interval": theme.interval(float(one["ci_low"]), float(one["ci_high"])),
-                        "layer": str(one["layer"].item()),
-                    }
-                )
+                place = {"x": int(a), "x2": int(b), "y": top + y, "y2": top + y + STEP}
+                found.append(place | told[line[a] - 1])
     return found
+
+
+def _told(ds: xr.Dataset) -> list[dict[str, str]]:
+    """Return what is told of each area that is pointed at."""
+    columns = (ds[name].to_numpy() for name in ("regions", "score", "ci_low", "ci_high", "layer"))
+    return [
+        {
+            "area": area,
+            "region": str(region),
+            "score": theme.three_digits(float(score)),
+            "interval": theme.interval(float(low), float(high)),
+            "layer": str(layer),
+        }
+        for area, region, score, low, high, layer in zip(answers.names(ds, "area"), *columns, strict=True)
+    ]
 
 
 def _legend(ds: xr.Dataset, shown: bool) -> Any:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import io
 import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,20 +29,36 @@ VERTICES = 10_242
 FINER = (40_962, 163_842)
 """Vertices of fsaverage6 and fsaverage; the first 10,242 of them are those of fsaverage5."""
 
-ENDINGS = ("annot", "label", "gii", "gii.gz")
+ENDINGS = ("annot", "label", "gii", "gii.gz", "csv")
 MOST_BYTES = 64 * 2**20
 MOST_REGIONS = 2000
 RADIUS_MM = 10.0
 """Vertices within this distance of a centre of Dosenbach et al. belong to its region."""
 
-BROUGHT = "Dosenbach et al. (2010), Science 329, 1358-1361: vertices within 10 mm of its 160 centres"
+Parcellation = Literal["folds", "centres"]
+"""Regions that come along: folds of the cortex (Desikan et al.), or around centres (Dosenbach et al.)."""
+
+TITLES: dict[Parcellation, str] = {
+    "folds": "gyri and sulci of Desikan et al. (2006), NeuroImage 31, 968-980, as nilearn brings them for "
+    "the left hemisphere; those of the right are their mirror image, turned until the sulci agree",
+    "centres": "Dosenbach et al. (2010), Science 329, 1358-1361: vertices within 10 mm of its 160 centres",
+}
+MIRROR_RAD = (0.0783, 0.2180, -0.1839)
+"""Rotation of the mirrored left sphere after which its sulcal depth correlates best with the right's (0.93).
+
+The spheres of both hemispheres are turned so that like folds lie at unlike places; without the rotation the
+correlation is 0.05.
+"""
 _BELOW = re.compile(r"cerebellum|thalamus|basal ganglia")
 _SIDES: dict[Hemisphere, re.Pattern[str]] = {
     "left": re.compile(r"(^|[._-])(lh|left|l)([._-]|$)|hemi-l", re.I),
     "right": re.compile(r"(^|[._-])(rh|right|r)([._-]|$)|hemi-r", re.I),
 }
 _NOTHING = re.compile(r"^(\?+|unknown|medial[_ ]?wall|none|background|corpuscallosum)$", re.I)
-_AGAIN = "Give a FreeSurfer .annot or .label file, or a GIFTI .label.gii, of fsaverage5 or fsaverage."
+_AGAIN = (
+    "Give a FreeSurfer .annot or .label file, a GIFTI .label.gii, or a .csv with the columns vertex and "
+    "region, of fsaverage5 or fsaverage."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +99,7 @@ class Regions:
     place: dict[Hemisphere, np.ndarray]
 
 
+@cache
 def mesh(hemisphere: Hemisphere) -> Mesh:
     """Load the inflated surface of a hemisphere from the installed nilearn."""
     points, faces = _arrays(f"infl_{hemisphere}")
@@ -93,21 +112,21 @@ def _folder() -> Path:
     if found is None or found.origin is None:
         message = "The cortical surface is not here: nilearn is not installed."
         raise ComputeError(message, "Install what requirements.txt names.")
-    return Path(found.origin).parent / "datasets" / "data"
+    return Path(found.origin).parent
 
 
 def _arrays(name: str) -> list[np.ndarray]:
     import nibabel
 
-    image: Any = nibabel.load(_folder() / "fsaverage5" / f"{name}.gii.gz")
+    image: Any = nibabel.load(_folder() / "datasets" / "data" / "fsaverage5" / f"{name}.gii.gz")
     return [np.asarray(array.data) for array in image.darrays]
 
 
 # --- regions ---------------------------------------------------------------------------------------
 
 
-def regions(reference: str) -> Regions:
-    """Return the regions of an upload, or (of ``""``) those around the centres of Dosenbach et al. (2010).
+def regions(reference: str, parcellation: Parcellation = "folds") -> Regions:
+    """Return the regions of an upload, or (of ``""``) those that come along.
 
     Raises
     ------
@@ -115,7 +134,7 @@ def regions(reference: str) -> Regions:
         When a file is refused, or is of another surface.
     """
     if not reference:
-        return _brought()
+        return _folds() if parcellation == "folds" else _centres()
     from dashboard import guarded, kept
 
     found = kept.opened(reference)
@@ -131,8 +150,43 @@ def look(reference: str) -> dict[str, Any]:
     return {"regions": list(found.names), "title": found.title}
 
 
-def _brought() -> Regions:
-    with (_folder() / "dosenbach_2010.csv").open(encoding="utf-8") as file:
+@cache
+def _folds() -> Regions:
+    """Return the folds that nilearn has for one hemisphere, on both; without them, the centres."""
+    path = _folder() / "surface" / "tests" / "data" / "test.annot"
+    try:
+        found = _annot(path.read_bytes(), path.name)
+    except (OSError, InputError):
+        caution("no-folds", "The installed nilearn brings no folds of the cortex: the centres are drawn.")
+        return _centres()
+    left = np.full(VERTICES, -1, dtype=np.int32)
+    for k, (_, vertices) in enumerate(found):
+        left[vertices] = k
+    names = tuple(name for name, _ in found)
+    return Regions(TITLES["folds"], names, {"left": left, "right": left[mirrored()]})
+
+
+def mirrored() -> np.ndarray:
+    """Return the vertex of the left hemisphere that lies where each of the right does: (10242,)."""
+    left = (_arrays("sphere_left")[0] * [-1, 1, 1]) @ _turn(np.array(MIRROR_RAD)).T
+    right = _arrays("sphere_right")[0].astype(np.float32)
+    # On a sphere the nearest is what has the largest inner product; vertices lie millimetres apart.
+    across = np.ascontiguousarray(left.T, dtype=np.float32)
+    parts = [(part @ across).argmax(axis=1) for part in np.array_split(right, 32)]
+    return np.concatenate(parts)
+
+
+def _turn(vector: np.ndarray) -> np.ndarray:
+    """Return the matrix of a rotation by the length of a vector around it, Rodrigues' formula: (3, 3)."""
+    angle = np.linalg.norm(vector)
+    x, y, z = vector / angle
+    across = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    return np.asarray(np.eye(3) + np.sin(angle) * across + (1 - np.cos(angle)) * across @ across)
+
+
+@cache
+def _centres() -> Regions:
+    with (_folder() / "datasets" / "data" / "dosenbach_2010.csv").open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if not _BELOW.search(row["name"])]
     names = tuple(sorted({row["name"] for row in rows}, key=str.casefold))
     centres = np.array([[float(row[axis]) for axis in "xyz"] for row in rows])
@@ -144,7 +198,7 @@ def _brought() -> Regions:
         distance = np.linalg.norm(middle[:, None] - centres[own][None], axis=2)
         nearest = own[distance.argmin(axis=1)]
         place[side] = np.where(distance.min(axis=1) <= RADIUS_MM, which[nearest], -1).astype(np.int32)
-    return Regions(BROUGHT, names, place)
+    return Regions(TITLES["centres"], names, place)
 
 
 # --- label files, read in a process of its own ---------------------------------------------------------
@@ -165,8 +219,7 @@ def read(files: Sequence[Sequence[str]]) -> dict[str, Any]:
     names: list[str] = []
     place = {side: np.full(VERTICES, -1, dtype=np.int32) for side in HEMISPHERES}
     for path, name in files:
-        side = _side(name)
-        for region, vertices in _read(Path(path), shown(name)):
+        for side, region, vertices in _sided(Path(path), name):
             if region not in names:
                 names.append(region)
             taken = place[side][vertices] >= 0
@@ -184,6 +237,15 @@ def read(files: Sequence[Sequence[str]]) -> dict[str, Any]:
     return {"names": names, "place": {side: found.tolist() for side, found in place.items()}}
 
 
+def _sided(path: Path, name: str) -> list[tuple[Hemisphere, str, np.ndarray]]:
+    """Return the regions of one file: hemisphere, name and vertices."""
+    data = _bytes(path, shown(name))
+    if name.lower().endswith(".csv"):
+        return _table(data, name)
+    side = _side(name)
+    return [(side, region, vertices) for region, vertices in _read(data, shown(name))]
+
+
 def _side(name: str) -> Hemisphere:
     found = [side for side, pattern in _SIDES.items() if pattern.search(name)]
     if len(found) != 1:
@@ -192,8 +254,7 @@ def _side(name: str) -> Hemisphere:
     return found[0]
 
 
-def _read(path: Path, name: str) -> list[tuple[str, np.ndarray]]:
-    """Return the regions of one file: name and vertices."""
+def _bytes(path: Path, name: str) -> bytes:
     size = path.stat().st_size
     if size > MOST_BYTES:
         raise Refused(f'"{name}" has {size / 2**20:,.0f} MB.', f"The limit is {MOST_BYTES // 2**20} MB.")
@@ -202,14 +263,45 @@ def _read(path: Path, name: str) -> list[tuple[str, np.ndarray]]:
     data = inflated(path, MOST_BYTES + 1, name) if packed else path.read_bytes()
     if len(data) > MOST_BYTES:
         raise Refused(f'"{name}" unpacks to too much.', f"The limit is {MOST_BYTES // 2**20} MB.")
+    return data
+
+
+def _read(data: bytes, name: str) -> list[tuple[str, np.ndarray]]:
+    """Return the regions of one file of a hemisphere: name and vertices."""
     low = name.lower()
     if low.endswith(".label"):
         return _label(data, name)
     if low.endswith((".gii", ".gii.gz")):
         return _gifti(data, name)
-    if low.endswith(".annot") and not packed:
+    if low.endswith(".annot"):
         return _annot(data, name)
     raise Refused(f'"{name}" is no file of labels that is read.', _AGAIN)
+
+
+def _table(data: bytes, name: str) -> list[tuple[Hemisphere, str, np.ndarray]]:
+    """Read a table with a row per vertex; its hemisphere is in a column, or in the name of the file."""
+    try:
+        rows = list(csv.DictReader(io.StringIO(data.decode("utf-8-sig")), strict=True))
+        found: dict[tuple[Hemisphere, str], list[int]] = {}
+        for row in rows:
+            side = _side(f"{row['hemisphere'].strip()}.csv" if "hemisphere" in row else name)
+            if region := row["region"].strip():
+                found.setdefault((side, _region(region)), []).append(int(row["vertex"]))
+    except (UnicodeDecodeError, csv.Error, KeyError, ValueError, AttributeError, TypeError) as error:
+        message = f'"{shown(name)}" is no table with the columns vertex (a whole number) and region.'
+        raise InputError(
+            message, "Its first line names them; a column hemisphere says left or right."
+        ) from error
+    marked = [
+        (side, region, np.array(vertices))
+        for (side, region), vertices in found.items()
+        if not _NOTHING.match(region)
+    ]
+    for _, _, vertices in marked:
+        if not 0 <= vertices.min() <= vertices.max() < max(FINER):
+            raise _foreign(shown(name), int(vertices.max()) + 1)
+    _tell_finer(shown(name), any((vertices >= VERTICES).any() for _, _, vertices in marked))
+    return [(side, region, np.unique(v[v < VERTICES])) for side, region, v in marked]
 
 
 def _label(data: bytes, name: str) -> list[tuple[str, np.ndarray]]:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import re
+import typing
 
 import streamlit as st
 
 from dashboard import provenance
 from dashboard.errors import HomologError
 from dashboard.figures import cortex as figure
-from dashboard.specs import BrainSpec, CortexSpec
+from dashboard.specs import BrainSpec, CortexSpec, Parcellation
 from dashboard.ui import answers, charts, choices, panel
 from dashboard.ui.adding import session
 from dashboard.ui.text import plain
 
-ENDINGS = ["annot", "label", "gii", "gii.gz"]
+ENDINGS = ["annot", "label", "gii", "gii.gz", "csv"]
+HOW = (
+    "Drop a FreeSurfer .annot or .label file, a GIFTI .label.gii, or a .csv with the columns vertex and "
+    "region, of fsaverage5 or fsaverage: one for each hemisphere, named like lh.areas.annot and "
+    "rh.areas.annot."
+)
 _LABELS = "cortex_labels"
 _UPLOAD = re.compile(r"upload:[0-9a-f]{64}")
 BEST = "best of each area"
@@ -29,7 +35,25 @@ def draw(question: BrainSpec, comparison: choices.Answer) -> None:
         layer = choices.pick(
             "cortex_layer", "Scores of", [BEST, *layers], default=BEST, help="Whose scores colour the areas."
         )
-    spec = choices.build(CortexSpec, brain=question, labels=reference, layer="" if layer == BEST else layer)
+        come_along = (
+            "folds"
+            if reference
+            else choices.pick(
+                "cortex_regions",
+                "Regions",
+                typing.get_args(Parcellation),
+                help="folds: gyri and sulci of Desikan et al. (2006). centres: what lies within 10 mm of the "
+                "160 centres of Dosenbach et al. (2010). Neither has borders of visual areas such as V2 or "
+                "FFA; bring labels of your own for those.",
+            )
+        )
+    spec = choices.build(
+        CortexSpec,
+        brain=question,
+        labels=reference,
+        parcellation=come_along,
+        layer="" if layer == BEST else layer,
+    )
     answer = answers.ask(spec, height=480) if spec is not None else None
     if spec is None or answer is None:
         return
@@ -41,6 +65,8 @@ def draw(question: BrainSpec, comparison: choices.Answer) -> None:
         if answer is None:
             return
     st.markdown(f"**{plain(figure.verdict(answer))}**")
+    if not figure.drawn(answer):
+        st.caption(HOW)
     answers.cautions(answer, said=comparison)
     with st.container(horizontal=True):
         for side in ("left", "right"):
@@ -57,7 +83,7 @@ def draw(question: BrainSpec, comparison: choices.Answer) -> None:
         spec,
         lambda: figure.main_chart(answer),
         name="cortex",
-        also={"part": "On the cortex", "cortex_layer": layer},
+        also={"part": "On the cortex", "cortex_layer": layer, "cortex_regions": come_along},
     )
     with st.expander("Numbers", icon=":material/table:"):
         st.dataframe(figure.table(answer), hide_index=True, alt=figure.words(answer))
@@ -121,9 +147,9 @@ def _labels() -> str:
             accept_multiple_files=True,
             key=f"{_LABELS}_files",
             on_change=_take,
-            help="FreeSurfer .annot or .label, or GIFTI .label.gii, a file per hemisphere, called like "
-            "lh.aparc.annot and rh.aparc.annot. Areas are found by name.",
+            help="A region that bears the name of an area is taken for it; others are chosen below.",
         )
+        st.caption(HOW)
         error = state.get(f"{_LABELS}_problem")
         if error is not None:
             answers.problem(error)

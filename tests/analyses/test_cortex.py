@@ -184,19 +184,75 @@ def test_areas_go_where_they_are_sent_and_nowhere_twice(upload):
 def test_names_that_are_written_in_another_way_are_one_area_and_drawn_once():
     from dashboard.analyses.cortex import _by_name
 
-    found = _by_name(["human IT", "monkey IT", "simulated V1", "MT"], cortex.regions(""))
-    place = cortex.regions("").names.index("inf temporal")
-    assert found == {"human IT": [place], "monkey IT": [], "simulated V1": [], "MT": []}
+    areas = ["human IT", "monkey IT", "simulated V1", "MT"]
+    for parcellation, names in (
+        ("centres", ("inf temporal", "")),
+        ("folds", ("inferiortemporal", "pericalcarine")),
+    ):
+        regions = cortex.regions("", parcellation)
+        it, v1 = ([regions.names.index(name)] if name else [] for name in names)
+        assert _by_name(areas, regions) == {"human IT": it, "monkey IT": [], "simulated V1": v1, "MT": []}
 
 
-def test_the_regions_that_come_along_lie_around_their_centres():
-    found = cortex.regions("")
+def test_the_centres_that_come_along_lie_where_they_should():
+    found = cortex.regions("", "centres")
     assert "occipital" in found.names
     assert not [name for name in found.names if "cerebellum" in name or name == "thalamus"]
     for side in cortex.HEMISPHERES:
         points = cortex.mesh(side).points[found.place[side] == found.names.index("occipital")]
         assert points[:, 1].max() < -10  # at the back
-    assert cortex.regions("").names == found.names
+
+
+def test_folds_lie_at_the_same_place_in_both_hemispheres():
+    """In millimetres of the brain itself, which the mirror image of the sphere knows nothing of."""
+    found = cortex.regions("")
+    assert "Desikan" in found.title
+    middle = {}
+    for side, sign in zip(cortex.HEMISPHERES, (-1, 1), strict=True):
+        points = cortex._arrays(f"pial_{side}")[0] * [sign, 1, 1]
+        middle[side] = np.array(
+            [points[found.place[side] == k].mean(axis=0) for k in range(len(found.names))]
+        )
+    assert np.linalg.norm(middle["left"] - middle["right"], axis=1).max() < 6
+    side_front_up = dict(zip(found.names, middle["left"], strict=True))
+    assert side_front_up["pericalcarine"][1] < -70
+    assert side_front_up["frontalpole"][1] > 55
+    assert side_front_up["inferiortemporal"][2] < -15
+
+
+def test_the_mirror_image_is_turned_to_where_the_sulci_agree_best(monkeypatch):
+    depth = {side: cortex._arrays(f"sulc_{side}")[0] for side in cortex.HEMISPHERES}
+
+    def agreement(vector) -> float:
+        monkeypatch.setattr(cortex, "MIRROR_RAD", tuple(vector))
+        return float(np.corrcoef(depth["left"][cortex.mirrored()], depth["right"])[0, 1])
+
+    best = np.array(cortex.MIRROR_RAD)
+    found = agreement(best)
+    assert found == pytest.approx(0.925, abs=0.002)
+    for step in 0.05 * np.eye(3):  # about 3 degrees
+        assert max(agreement(best + step), agreement(best - step)) < found
+
+
+def test_without_folds_the_centres_are_drawn_and_it_is_said(monkeypatch, tmp_path):
+    (tmp_path / "datasets").symlink_to(cortex._folder() / "datasets")
+    cortex._folds.cache_clear()
+    with monkeypatch.context() as patch, collect_cautions() as told:
+        patch.setattr(cortex, "_folder", lambda: tmp_path)
+        found = cortex.regions("")
+    cortex._folds.cache_clear()
+    assert found.title == cortex.TITLES["centres"]
+    assert [c.code for c in told] == ["no-folds"]
+
+
+def test_a_fold_around_an_area_is_said_to_be_none_of_its_borders(folder):
+    with collect_cautions() as told:
+        found = compute.compute(specs.CortexSpec(brain=BRAIN))
+    assert list(found.regions.values) == ["pericalcarine"]
+    assert [c.message for c in told if c.code == "drawn-at-folds"] == [
+        f"{AREA} at pericalcarine: the fold in which most of the area lies in people, with other borders."
+    ]
+    assert (pixels(found, "left medial") == 1).sum() > 5 * (pixels(found, "left lateral") == 1).sum()
 
 
 # --- label files -------------------------------------------------------------------------------------------
@@ -252,6 +308,22 @@ def test_finer_surfaces_give_their_first_vertices_and_it_is_told(tmp_path):
     assert [c.code for c in told] == ["finer-surface"]
 
 
+def test_a_table_is_read_like_an_annotation(tmp_path):
+    names = np.array(["unknown", "V1", "IT"])
+    rows = {
+        side: [f"{k},{name}" for k, name in enumerate(names[half(i)])] for i, side in enumerate(("lh", "rh"))
+    }
+    files = {f"{side}__mine__csv": "\n".join(["vertex,region", *rows[side]]).encode() for side in rows}
+    both = ["hemisphere,vertex,region", *(f"{side},{row}" for side in rows for row in rows[side])]
+    wanted = read(
+        tmp_path, lh__mine__annot=annot(tmp_path, half(0)), rh__mine__annot=annot(tmp_path, half(1))
+    )
+    one, other = read(tmp_path, **files), read(tmp_path, both__csv="\n".join(both).encode())
+    for found in (one, other):
+        assert found["names"] == wanted["names"]
+        assert found["place"] == wanted["place"]
+
+
 def external(data: bytes) -> bytes:
     return data.replace(b"<Data>", b"").replace(b"GZipBase64Binary", b"ExternalFileBinary")
 
@@ -293,6 +365,9 @@ BAD = {
         ),
         "",
     ),
+    "table without regions": ("lh.a.csv", lambda d: b"vertex,name\n1,V1", "columns vertex"),
+    "table of words": ("lh.a.csv", lambda d: b"vertex,region\none,V1", "columns vertex"),
+    "table beyond": ("lh.a.csv", lambda d: b"vertex,region\n900000,V1", "900,001 vertices"),
     "another kind": ("lh.a.mgh", lambda d: bytes(999), "is no file of labels that is read"),
 }
 

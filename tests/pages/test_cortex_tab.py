@@ -14,11 +14,12 @@ LINK = {
 
 
 def test_brain_page_says_what_to_do_when_no_region_bears_the_name():
-    app = opened("brain.py", **LINK)
+    app = opened("brain.py", **LINK, cortex_regions="centres")
     said = words(app)
     assert not app.exception
     assert not app.error
     assert "No area is on the cortex yet" in said
+    assert "a .csv with the columns vertex and region" in said
     assert "nothing was measured anywhere on this brain" in said
     app = answered(app.multiselect(key=picker(app)).set_value(["occipital"]).run())
     said = words(app)
@@ -33,8 +34,8 @@ def picker(app) -> str:
 
 
 def test_a_link_opens_with_its_regions_and_a_strange_one_does_no_harm():
-    app = opened("brain.py", **LINK, regions="simulated V1=post occipital,nowhere=x", labels="../../etc")
+    app = opened("brain.py", **LINK, regions="simulated V1=cuneus,nowhere=x", labels="../../etc")
     assert not app.exception
     assert not app.error
-    assert app.multiselect(key=picker(app)).value == ["post occipital"]
-    assert "drawn at post occipital" in words(app)
+    assert app.multiselect(key=picker(app)).value == ["cuneus"]
+    assert "drawn at cuneus" in words(app)

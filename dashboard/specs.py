@@ -38,7 +38,6 @@ Correction = Literal["fdr", "max", "holm", "none"]
 Summary = Literal["maximum", "mean"]
 Regression = Literal["ridge", "pls"]
 Decoder = Literal["ridge", "logistic", "svm", "mlp"]
-LinearDecoder = Literal["ridge", "logistic", "svm"]
 Players = Literal["top", "blocks", "each", "layers"]
 Smooth = Literal["pearson", "cosine"]
 TimeMetric = Literal["auto", "correlation", "cosine", "euclidean", "sqeuclidean", "crossnobis"]
@@ -872,7 +871,7 @@ class TimeDecodingSpec(Spec):
     column: str = "category"
     area: str = ""
     split: SplitBy = "stimulus"
-    model: LinearDecoder = "ridge"
+    model: Decoder = "ridge"
     folds: int = 5
     bins: int = 50
     permutations: int = 100

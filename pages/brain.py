@@ -118,14 +118,14 @@ def details(answer: choices.Answer, spec: BrainSpec, shown: str) -> None:
     layers, best = [str(n) for n in answer.layer.values], str(answer.best.sel(area=shown).item())
     parts: dict[str, Callable[[], None]] = {
         "Table": lambda: table(answer),
-        "Tests": lambda: brain_tests.draw(spec, shown),
-        "Unique and shared": lambda: brain_partition.draw(spec, shown, layers, best),
-        "Combined layers": lambda: brain_flexible.draw(spec, shown),
-        "Weighted channels": lambda: brain_reweighted.draw(spec, shown, layers, best),
-        "Where the score comes from": lambda: brain_why.draw(spec, shown, layers, best),
+        "Tests": lambda: brain_tests.draw(spec, answer, shown),
+        "Unique and shared": lambda: brain_partition.draw(spec, answer, shown, layers, best),
+        "Combined layers": lambda: brain_flexible.draw(spec, answer, shown),
+        "Weighted channels": lambda: brain_reweighted.draw(spec, answer, shown, layers, best),
+        "Where the score comes from": lambda: brain_why.draw(spec, answer, shown, layers, best),
         "On the cortex": lambda: brain_cortex.draw(spec, answer),
-        "Stimuli": lambda: brain_influence.draw(spec, shown, layers, best),
-        "Over time": lambda: brain_time.draw(spec, shown),
+        "Stimuli": lambda: brain_influence.draw(spec, answer, shown, layers, best),
+        "Over time": lambda: brain_time.draw(spec, answer, shown),
     }
     if others:
         parts["Other areas"] = lambda: other_areas(answer, others)

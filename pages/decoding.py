@@ -70,7 +70,7 @@ def choose() -> list[Question]:
             ProbeSpec, network=chosen.network, stimuli=shown, layers=layers, reducer=reducer, **common
         )
         asked.append(probe)
-    if source != NETWORK:
+    if source != NETWORK and not decoding_time.without_responses(chosen.recording):
         asked.append(choices.build(DecodingSpec, recording=chosen.recording, **common))
     return [question for question in asked if question is not None]
 
@@ -116,7 +116,7 @@ def show(spec: Question, beside: Question | None = None) -> None:
             units(answer)
     if areas is not None and tabs["Over time"].open:
         with tabs["Over time"]:
-            decoding_time.draw(areas, str(answer.attrs["task"]))
+            decoding_time.draw(areas, answer, other)
     if tabs["Table"].open:
         with tabs["Table"]:
             tables.draw(figure.table(answer), alt=figure.verdict(answer))

@@ -66,6 +66,7 @@ def generalisation(spec: TimeDecodingSpec) -> xr.Dataset:
             orders,
             report=lambda done: report(done, "Training at each time, testing at all"),
             model=spec.model,
+            seed=spec.seed,
         )
     return _labelled(spec, recording, area, wanted, times, scores, patterns.shape[1])
 

@@ -24,6 +24,7 @@ DECODERS = {
     "ridge": "Ridge decoders",
     "logistic": "Logistic regressions",
     "svm": "Linear support vector machines",
+    "mlp": "Networks with 32 hidden units",
 }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -215,6 +216,7 @@ def generalised(
     orders: np.ndarray,
     report: Report = None,
     model: decoding.Model = "ridge",
+    seed: int = 0,
 ) -> np.ndarray:
     """Decode at every time with the decoder of every other time.
 
@@ -236,6 +238,8 @@ def generalised(
     model : "ridge", "logistic", "svm" or "mlp"
         Scaled and trained on the samples of one time alone. All but ridge are trained again for every
         labelling.
+    seed : int
+        Of the weights that networks start from, the same at every time and for every labelling.
 
     Returns
     -------
@@ -258,7 +262,7 @@ def generalised(
         for t in range(times):
             done = (f * times + t) / (len(parts) * times)
             said = _said(
-                x[train, :, t],
+                decoding.FITS[model](x[train, :, t], seed),
                 tested.reshape(-1, x.shape[1]),
                 goals,
                 model,
@@ -276,16 +280,15 @@ def generalised(
 
 
 def _said(
-    x: np.ndarray, tested: np.ndarray, goals: np.ndarray, model: decoding.Model, tell: Callable[[float], None]
+    fit: Any, tested: np.ndarray, goals: np.ndarray, model: decoding.Model, tell: Callable[[float], None]
 ) -> np.ndarray:
-    """Train on x (n_train, n_units) and goals (n_train, n_labellings, n_columns); predict what is tested.
+    """Train on goals (n_train, n_labellings, n_columns), and predict what is tested.
 
     Returns
     -------
     np.ndarray
         (n_tested, n_labellings, n_columns).
     """
-    fit = decoding.FITS[model](x)
     if model == "ridge":
         said: np.ndarray = fit.predicted(tested, goals)
         tell(1.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import streamlit as st
 import xarray as xr
@@ -83,9 +83,10 @@ def problem(error: HomologError) -> None:
         st.dataframe(table, hide_index=True, alt="What did not fit")
 
 
-def cautions(*given: xr.Dataset | None, said: xr.Dataset | None = None) -> None:
+def cautions(*given: xr.Dataset | None, said: Iterable[xr.Dataset | None] | xr.Dataset | None = None) -> None:
     """Show the sentences that a reader of these answers must know, each once; not those of ``said``."""
-    before = set() if said is None else set(compute.cautions(said))
+    above = [said] if said is None or isinstance(said, xr.Dataset) else said
+    before = {caution for answer in above if answer is not None for caution in compute.cautions(answer)}
     found = [caution for answer in given if answer is not None for caution in compute.cautions(answer)]
     sentences = [plain(caution.message) for caution in dict.fromkeys(found) if caution not in before]
     if sentences:

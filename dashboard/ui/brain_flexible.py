@@ -13,7 +13,7 @@ from dashboard.ui.text import plain
 MEASURES = ("pearson", "spearman", "rho-a", "cosine")
 
 
-def draw(question: BrainSpec, area: str) -> None:
+def draw(question: BrainSpec, comparison: choices.Answer, area: str) -> None:
     """Draw the verdict, held-out scores and weights."""
     spec = choices.build(
         FlexibleSpec,
@@ -30,7 +30,7 @@ def draw(question: BrainSpec, area: str) -> None:
     if spec is None or answer is None:
         return
     st.markdown(f"**{plain(figure.verdict(answer, area))}**")
-    answers.cautions(answer)
+    answers.cautions(answer, said=comparison)
     if question.measure not in MEASURES:
         st.caption(f"{question.measure} cannot be fitted: Pearson r stands in its place here.")
     left, right = st.columns([3, 2], gap="medium")

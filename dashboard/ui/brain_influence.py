@@ -11,7 +11,7 @@ from dashboard.ui import answers, charts, choices, panel, tables
 from dashboard.ui.text import plain
 
 
-def draw(question: BrainSpec, area: str, layers: list[str], best: str) -> None:
+def draw(question: BrainSpec, comparison: choices.Answer, area: str, layers: list[str], best: str) -> None:
     """Draw the picker of the layer, the verdict, the influences and the pairs, with pictures."""
     layer = choices.pick(
         "of_layer", "Layer", layers, default=best, help="The layer that is compared with the area."
@@ -32,7 +32,7 @@ def draw(question: BrainSpec, area: str, layers: list[str], best: str) -> None:
     shown = choices.pictures(f"recording:{question.recording}")
     small = None if shown is None else thumbnails_by_name(shown)
     st.markdown(f"**{plain(figure.verdict(answer))}**")
-    answers.cautions(answer)
+    answers.cautions(answer, said=comparison)
     left, right = st.columns(2, gap="medium")
     with left:
         charts.draw(

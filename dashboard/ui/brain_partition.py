@@ -11,7 +11,7 @@ from dashboard.ui import answers, charts, choices, panel, tables
 from dashboard.ui.text import plain
 
 
-def draw(question: BrainSpec, area: str, layers: list[str], best: str) -> None:
+def draw(question: BrainSpec, comparison: choices.Answer, area: str, layers: list[str], best: str) -> None:
     """Draw the picker of models, the verdict and the parts."""
     names = choices.simple_models(
         f"recording:{question.recording}",
@@ -43,7 +43,7 @@ def draw(question: BrainSpec, area: str, layers: list[str], best: str) -> None:
     if spec is None or answer is None:
         return
     st.markdown(f"**{plain(figure.verdict(answer, area))}**")
-    answers.cautions(answer)
+    answers.cautions(answer, said=comparison)
     charts.draw(answer, "parts", lambda dark: figure.parts_chart(answer, area, dark), area)
     st.caption(plain(figure.caption(answer)))
     panel.footer(answer, spec, lambda: figure.parts_chart(answer, area), name="partition")

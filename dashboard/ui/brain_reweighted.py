@@ -14,7 +14,7 @@ from dashboard.ui.text import plain
 SUMS: tuple[Metric, ...] = ("correlation", "cosine", "sqeuclidean")
 
 
-def draw(question: BrainSpec, area: str, layers: list[str], best: str) -> None:
+def draw(question: BrainSpec, comparison: choices.Answer, area: str, layers: list[str], best: str) -> None:
     """Draw the pickers, the verdict, held-out scores and weights."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         layer = choices.pick(
@@ -39,7 +39,7 @@ def draw(question: BrainSpec, area: str, layers: list[str], best: str) -> None:
     if spec is None or answer is None:
         return
     st.markdown(f"**{plain(figure.verdict(answer))}**")
-    answers.cautions(answer)
+    answers.cautions(answer, said=comparison)
     if question.measure not in MEASURES:
         st.caption(f"{question.measure} cannot be fitted: Pearson r stands in its place here.")
     if question.metric not in SUMS:

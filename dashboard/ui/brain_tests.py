@@ -17,14 +17,14 @@ from dashboard.ui.text import plain
 NONE = "none"
 
 
-def draw(question: BrainSpec, area: str) -> None:
+def draw(question: BrainSpec, comparison: choices.Answer, area: str) -> None:
     """Draw the controls, the verdict and what was tested."""
     spec = _choose(question)
     answer = answers.ask(spec, height=420) if spec is not None else None
     if spec is None or answer is None:
         return
     st.markdown(f"**{plain(figure.verdict(answer, area))}**")
-    answers.cautions(answer)
+    answers.cautions(answer, said=comparison)
     left, right = st.columns([3, 2], gap="medium")
     with left:
         charts.draw(answer, "tests", lambda dark: figure.score_chart(answer, area, dark), area)

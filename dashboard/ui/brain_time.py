@@ -34,7 +34,7 @@ def without_time(recording: str, area: str) -> bool:
     return True
 
 
-def draw(question: BrainSpec, area: str) -> None:
+def draw(question: BrainSpec, comparison: choices.Answer, area: str) -> None:
     """Draw the controls, the verdict, the courses and the RDMs at chosen times."""
     if without_time(question.recording, area):
         return
@@ -79,7 +79,7 @@ def draw(question: BrainSpec, area: str) -> None:
     if spec is None or answer is None:
         return
     st.markdown(f"**{plain(figure.verdict(answer))}**")
-    answers.cautions(answer)
+    answers.cautions(answer, said=comparison)
     charts.draw(answer, "over-time", lambda dark: figure.chart(answer, dark))
     st.caption(plain(figure.caption(answer)))
     panel.footer(answer, spec, lambda: figure.chart(answer, width=560), name="over-time")

@@ -21,7 +21,7 @@ OVER: dict[str, Players] = {
 PIXELS = "pixels of the pictures"
 
 
-def draw(question: BrainSpec, area: str, layers: list[str], best: str) -> None:
+def draw(question: BrainSpec, comparison: choices.Answer, area: str, layers: list[str], best: str) -> None:
     """Draw the pickers and the split over channels, layers or pixels."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         over = choices.pick(
@@ -47,7 +47,7 @@ def draw(question: BrainSpec, area: str, layers: list[str], best: str) -> None:
                 "orders", "Random orders", 200, low=4, high=5000, help="More: smaller errors, longer waits."
             )
     if over == PIXELS:  # below the pickers, not beside them
-        _pixels(question, area, layer)
+        _pixels(question, comparison, area, layer)
         return
     spec = choices.build(
         BrainWhySpec,
@@ -68,7 +68,7 @@ def draw(question: BrainSpec, area: str, layers: list[str], best: str) -> None:
     if spec is None or answer is None:
         return
     st.markdown(f"**{plain(figure.verdict(answer))}**")
-    answers.cautions(answer)
+    answers.cautions(answer, said=comparison)
     charts.draw(answer, "why", lambda dark: figure.chart(answer, dark))
     st.caption(plain(f"{figure.sum_words(answer)} {figure.caption(answer)}"))
     panel.footer(answer, spec, lambda: figure.chart(answer), name="why")
@@ -88,7 +88,7 @@ def _methods(answer: choices.Answer) -> None:
         st.markdown(plain(provenance.methods_text(choices.record(answer))))
 
 
-def _pixels(question: BrainSpec, area: str, layer: str) -> None:
+def _pixels(question: BrainSpec, comparison: choices.Answer, area: str, layer: str) -> None:
     """Draw the gradient of the score to the pixels, beside the pictures."""
     spec = choices.build(
         BrainWhereSpec,
@@ -105,7 +105,7 @@ def _pixels(question: BrainSpec, area: str, layer: str) -> None:
         if spec is None or answer is None:
             return
         st.markdown(f"**{plain(where_figure.verdict(answer))}**")
-        answers.cautions(answer)
+        answers.cautions(answer, said=comparison)
         if question.measure not in ("pearson", "cosine"):
             st.caption(f"{question.measure} has no gradient: Pearson r stands in its place here.")
         overlay_view(

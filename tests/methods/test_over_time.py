@@ -134,6 +134,25 @@ def test_classifiers_of_one_time_are_tested_at_all_without_having_seen_the_sampl
         over_time.generalised(x, target.astype(float), "number", fold, orders, model=model)
 
 
+def test_networks_of_one_time_are_those_of_the_ordinary_decoder(monkeypatch):
+    monkeypatch.setattr(decoding, "STEPS", 40)
+    x, target = patterns("number", np.random.default_rng(5))
+    x = x[:, :, 1:3]
+    fold = decoding.folds(None, 24, 2, 0)
+    told: list[float] = []
+    orders = over_time.label_orders(fold, 24, 1, 3)
+    found = over_time.generalised(x, target, "number", fold, orders, told.append, "mlp", seed=3)
+    for t in range(2):
+        alone = decoding.decode(x[:, :, t], target, "number", fold, permutations=1, seed=3, model="mlp")
+        assert found[0, t, t] == pytest.approx(alone.score, abs=1e-3)  # float32, trained in other company
+        np.testing.assert_allclose(found[1:, t, t], alone.null, atol=1e-3)
+    assert told == sorted(told)
+    assert told[-1] == pytest.approx(1.0)
+    assert found[0, 1, 1] > found[0, 0].max()
+    other = over_time.generalised(x, target, "number", fold, orders[:1], model="mlp", seed=4)
+    assert other[0, 1, 1] != found[0, 1, 1]
+
+
 def test_a_code_that_turns_is_read_only_while_it_stands():
     random = np.random.default_rng(6)
     target = np.arange(32) % 2

@@ -76,8 +76,8 @@ def verdict(ds: xr.Dataset) -> str:
     return f"{start}{text}: {ds.attrs['measure_label']} {theme.three_digits(score)} with {layer}."
 
 
-def words(ds: xr.Dataset) -> str:
-    """Return what the picture shows: every area with its score, and what is not drawn."""
+def words(ds: xr.Dataset, side: str = "") -> str:
+    """Return what the picture of a hemisphere, or of both, shows: all areas, and what is not drawn."""
     found = [
         f"{area} at {region}: {theme.three_digits(score)} ({layer})"
         for area, score, layer, region in _scores(ds, drawn(ds))
@@ -85,7 +85,8 @@ def words(ds: xr.Dataset) -> str:
     lacking = [a for a in answers.names(ds, "area") if a not in drawn(ds)]
     tail = f" Not drawn: {listing(lacking, 8)}." if lacking else ""
     shown = f" {ds.attrs['measure_label']} of {'; '.join(found)}." if found else ""
-    return f"Both hemispheres of fsaverage5, lateral, medial and ventral.{shown}{tail}"
+    which = f"The {side} hemisphere" if side else "Both hemispheres"
+    return f"{which} of fsaverage5, lateral, medial and ventral.{shown}{tail}"
 
 
 def caption(ds: xr.Dataset) -> str:
@@ -176,7 +177,7 @@ def hemisphere(
 
     # Inside a row, because a page stretches a single view to the width that it has.
     row = alt.hconcat(_hemisphere(ds, side, dark, width, hover, legend))
-    return theme.style(row.properties(description=words(ds)), dark)
+    return theme.style(row.properties(description=words(ds, side)), dark)
 
 
 def _hemisphere(ds: xr.Dataset, side: str, dark: bool, width: int, hover: bool, legend: bool) -> Any:

@@ -14,7 +14,6 @@ from dashboard.ui import answers, charts, choices, panel
 from dashboard.ui.brain_time import without_time
 from dashboard.ui.text import plain
 
-
 BINS = TimeDecodingSpec.bins
 SECONDS_PER_NETWORK = 0.02
 """Measured on one core of a shared machine: 0.02 to 0.04 s with 60 to 100 stimuli and 80 to 120 units."""

@@ -21,11 +21,13 @@ def test_both_hemispheres_are_drawn_and_told_and_nothing_hinders(server, browser
     page.goto(f"{server.url}/{LINK}")
     expect(page.get_by_text("drawn at pericalcarine")).to_be_visible(timeout=240_000)
     settle(page)
-    pictures = page.get_by_role("graphics-document").filter(has_text="hemisphere")
+    pictures = page.get_by_test_id("stVegaLiteChart").filter(has_text="hemisphere")
     expect(pictures).to_have_count(2)
     for name in ("left", "right"):
-        expect(pictures.filter(has_text=f"Simulated: {name} hemisphere")).to_be_visible()
-    assert "simulated V1 at pericalcarine" in pictures.first.get_attribute("aria-label")
+        one = pictures.filter(has_text=f"Simulated: {name} hemisphere")
+        expect(one).to_be_visible()
+        assert f"The {name} hemisphere of fsaverage5" in one.get_attribute("aria-label")
+        assert "simulated V1 at pericalcarine" in one.get_attribute("aria-label")
     across = page.get_by_test_id("stMain").evaluate("main => main.scrollWidth - main.clientWidth")
     assert across == 0
     assert hindrances(page) == []

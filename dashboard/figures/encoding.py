@@ -214,7 +214,7 @@ def profile(
     x = alt.X(
         "layer:N",
         sort=names,
-        title="Layer, in the order of the data's way",
+        title="Layer, in order of depth",
         axis=alt.Axis(labelAngle=-40, labelLimit=160, labelExpr=f"{theme.js(short)}[datum.value]"),
     )
     chart, colour = alt.Chart(alt.Data(values=rows)), theme.colour("network", dark)

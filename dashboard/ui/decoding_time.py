@@ -28,7 +28,7 @@ def without_responses(recording: str, area: str = "") -> bool:
     if bool(shown.has_responses.any()) or (area and not int(shown.n_times.max())):
         return False
     timed = bool(int(shown.n_times.max()))
-    where = f"in {area} of {facts.attrs['title']}" if area else f"in {facts.attrs['title']}"
+    where = f"from {area} of {facts.attrs['title']}" if area else f"from {facts.attrs['title']}"
     st.info(
         f"Nothing can be decoded {plain(where)}: it holds how different the responses to two stimuli are"
         f"{' at each time' if timed else ''}, not the responses themselves. What can be asked of such data "

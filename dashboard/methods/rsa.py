@@ -4,7 +4,8 @@ The score of a model is the mean over subjects of its similarity with each subje
 ceiling belongs to that mean: upper = mean similarity of a subject with the pool of all subjects, lower = with
 the pool of the others (Nili et al. 2014). Uncertainty comes from the bootstrap over stimuli, subjects or
 both; "dual" corrects the two-factor variance, which is otherwise too large (Schütt et al. 2023, eLife
-12:e82566).
+12:e82566). Intervals of scores are those of the bootstrap; tests take their variance from leaving out
+stimuli, which keeps their level (`dashboard.methods.jackknife`).
 Formulas of the measures: `dashboard.methods.measures`; of the samples: `dashboard.methods.resampling`.
 torch is imported on use, so that pages can list `MEASURES` and `RESAMPLES` without it.
 """
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from dashboard import errors
+from dashboard.methods import jackknife
 from dashboard.methods.condensed import n_stimuli
 from dashboard.methods.measures import (
     MEASURES,
@@ -204,14 +206,15 @@ class BootstrapResult:
     held : ndarray (1 or 3, n_models + 1, n_models + 1)
         The same of models and of the lower ceiling with its pools held: each subject's similarity with the
         pool of all others is resampled as a score is, without copies in the pools.
+    left_out : jackknife.Components or None
+        Variances of the same columns for tests, where stimuli are resampled. None: tests use ``held`` and
+        ``covariances`` themselves, as rsatoolbox does.
     sem : ndarray (n_models,)
         Corrected standard error of the score.
     ci : ndarray (n_models, 2)
         Interval of 95 %: score ± t(0.975, dof) · sem.
-    p_zero : ndarray (n_models,)
-        One-sided p of a score above 0.
     dof : int
-        Degrees of freedom: drawn units - 1, the smaller number when both are drawn.
+        Degrees of freedom of the intervals: drawn units - 1, the smaller number when both are drawn.
     n_stimuli, n_subjects, n_dropped : int
         Sizes, and the samples that could not be used.
     """
@@ -225,9 +228,9 @@ class BootstrapResult:
     ceilings: np.ndarray
     covariances: np.ndarray
     held: np.ndarray
+    left_out: jackknife.Components | None
     sem: np.ndarray
     ci: np.ndarray
-    p_zero: np.ndarray
     dof: int
     n_stimuli: int
     n_subjects: int
@@ -245,35 +248,48 @@ class BootstrapResult:
                 found[a, b] = found[b, a] = (own[a] + own[b] - gap) / 2
         return found
 
+    @property
+    def p_zero(self) -> np.ndarray:
+        """One-sided p of a score above 0, (n_models,)."""
+        m = len(self.score)
+        tested = [self._tested(_unit(m + 1, k)) for k in range(m)]
+        return np.array(
+            [p_above(score, sem, dof) for score, (sem, dof) in zip(self.score, tested, strict=True)]
+        )
+
     def difference(self, i: int, j: int) -> Difference:
-        """Compare the scores of models i and j, from the same samples."""
-        contrast = _unit(len(self.score) + 2, i) - _unit(len(self.score) + 2, j)
-        return self._test(float(self.score[i] - self.score[j]), self._variance(contrast))
+        """Compare the scores of models i and j."""
+        m = len(self.score)
+        return self._test(float(self.score[i] - self.score[j]), _unit(m + 1, i) - _unit(m + 1, j))
 
     def below_ceiling(self, i: int) -> Difference:
-        """Compare the lower noise ceiling with the score of model i, from the same samples.
+        """Compare the lower noise ceiling with the score of model i.
 
         In a sample of subjects a pool leaves out all copies of a subject and so holds fewer people: its
         gap to a score varies about twice as much as the one it stands for, and a test with it rejected none
-        of 1,000 true null hypotheses (`benchmarks.inference`). Here pools stay those of the data. The test
-        remains conservative: resampled stimuli overestimate the part of a variance that lies in pairs, as
-        the jackknife does (Efron & Stein 1981, Ann. Stat. 9:586).
+        of 1,000 true null hypotheses (`benchmarks.inference`). Here pools stay those of the data.
         """
         m = len(self.score)
-        gap = float(self.ceiling[0] - self.score[i])
-        contrast = _unit(m + 1, m) - _unit(m + 1, i)
-        return self._test(gap, self._variance(contrast, self.held))
+        return self._test(float(self.ceiling[0] - self.score[i]), _unit(m + 1, m) - _unit(m + 1, i))
 
     def distinguishable(self, i: int, j: int) -> bool:
         """Tell whether the interval of the difference of two models leaves out 0."""
         low, high = self.difference(i, j).ci
         return low > 0 or high < 0
 
-    def _test(self, mean: float, variance: float) -> Difference:
-        sem = float(np.sqrt(variance))
-        half = t_quantile(self.dof) * sem
-        p = np.minimum(1.0, 2 * p_above(abs(mean), sem, self.dof))  # NaN stays NaN
+    def _test(self, mean: float, contrast: np.ndarray) -> Difference:
+        sem, dof = self._tested(contrast)
+        half = t_quantile(dof) * sem
+        p = np.minimum(1.0, 2 * p_above(abs(mean), sem, dof))  # NaN stays NaN
         return Difference(mean, sem, (mean - half, mean + half), float(p))
+
+    def _tested(self, contrast: np.ndarray) -> tuple[float, float]:
+        """Return the standard error and the degrees of freedom of a test of models and the held ceiling."""
+        if self.left_out is not None:
+            found, dof = self.left_out.variance(contrast, people=self.resample != "stimuli")
+            if not np.isnan(found):
+                return float(np.sqrt(found)), dof
+        return float(np.sqrt(self._variance(contrast, self.held))), self.dof
 
     def _variance(self, contrast: np.ndarray, covariances: np.ndarray | None = None) -> float:
         used = self.covariances if covariances is None else covariances
@@ -389,12 +405,14 @@ def bootstraps(
     return found
 
 
-def _answer(plan: Plan, runs: np.ndarray, bounds: np.ndarray) -> BootstrapResult:
+def _answer(
+    plan: Plan, runs: np.ndarray, bounds: np.ndarray, left_out: jackknife.Components | None
+) -> BootstrapResult:
     similar = compare(plan.models, plan.subjects, plan.measure, plan.keep, plan.digits)
     similar = _defined(similar, plan.undefined, plan.measure)
     observed = _observed_ceiling(plan)
     _tell(plan, similar.mean(1))
-    return _result(plan, similar, observed, runs, bounds)
+    return _result(plan, similar, observed, (runs, bounds, left_out))
 
 
 def _observed_ceiling(plan: Plan) -> tuple[float, float]:
@@ -477,8 +495,11 @@ def _multiplicity(draws: Any, size: int, what: str) -> np.ndarray:
 Runs = tuple[np.ndarray, np.ndarray]
 """Scores (runs, n, n_models) and ceilings (runs, n, 3): lower, upper, and lower with pools held."""
 
+Found = tuple[np.ndarray, np.ndarray, jackknife.Components | None]
+"""Runs, and the variances for tests where stimuli are resampled."""
 
-def _run(plans: list[Plan], report: Callable[[float], None] | None) -> list[Runs]:
+
+def _run(plans: list[Plan], report: Callable[[float], None] | None) -> list[Found]:
     """Evaluate all samples of plans of the same models.
 
     One run; for "dual" three from the same draws: both factors, subjects only, stimuli only.
@@ -490,7 +511,7 @@ def _run(plans: list[Plan], report: Callable[[float], None] | None) -> list[Runs
         shared = MEASURES[plan.measure].family in ("ranks", "tau")
         key = (plan.resample, plan.keep.tobytes()) if shared else (k,)
         groups.setdefault(key, []).append(k)
-    found: dict[int, Runs] = {}
+    found: dict[int, Found] = {}
     for number, members in enumerate(groups.values()):
         some = [plans[k] for k in members]
         subjects = np.concatenate([plan.subjects for plan in some])
@@ -502,7 +523,7 @@ def _run(plans: list[Plan], report: Callable[[float], None] | None) -> list[Runs
 
 def _run_group(
     engine: Kernel, plans: list[Plan], report: Callable[[float], None] | None, share: tuple[float, float]
-) -> list[Runs]:
+) -> list[Found]:
     """Evaluate all samples of plans whose subjects stand one after the other in the engine."""
     found = []
     stops = np.cumsum([len(plan.subjects) for plan in plans])
@@ -521,7 +542,7 @@ def _run_group(
         found.append((scores, ceilings))
     stimuli = plans[0].stimuli
     if stimuli is None:
-        return found
+        return [(*runs, None) for runs in found]
 
     def evaluate(part: slice) -> None:
         sample = engine.sample(stimuli[part])
@@ -538,11 +559,44 @@ def _run_group(
                 both = None if bound is None or whole is None else (*bound, whole[0])
                 scores[run, part], ceilings[run, part] = _evaluate(similar, both, people, plan)
 
-    _spread(evaluate, plans[0].n, engine, report, (middle, share[1]))
+    late = middle + 0.6 * (share[1] - middle)
+    _spread(evaluate, plans[0].n, engine, report, (middle, late))
     poor = (stimuli > 0).sum(1) < MINIMUM_DISTINCT
     for scores, ceilings in found:
         scores[:, poor], ceilings[:, poor] = np.nan, np.nan
-    return found
+    parts = _leave_out(engine, plans, columns, report, (late, share[1]))
+    return [(*runs, part) for runs, part in zip(found, parts, strict=True)]
+
+
+def _leave_out(
+    engine: Kernel,
+    plans: list[Plan],
+    columns: list[slice],
+    report: Callable[[float], None] | None,
+    share: tuple[float, float],
+) -> list[jackknife.Components | None]:
+    """Evaluate models and held ceilings without one and without two stimuli, for tests."""
+    n = n_stimuli(len(plans[0].keep))
+    if n < jackknife.FEWEST:
+        return [None] * len(plans)
+    counts, pairs = jackknife.left_out(n)
+    counts = np.concatenate([np.ones((1, n), np.int64), counts])
+    has = any(map(_has_ceiling, plans))
+    found = [np.full((len(counts), len(p.models) + 1, len(p.subjects)), np.nan) for p in plans]
+
+    def evaluate(part: slice) -> None:
+        sample = engine.sample(counts[part])
+        everyone = [np.ones((part.stop - part.start, len(p.subjects)), np.int64) for p in plans]
+        sets = list(zip(columns, everyone, strict=True))
+        bounds = engine.ceilings(sample, sets) if has else [None] * len(plans)
+        for plan, where, values, bound in zip(plans, columns, found, bounds, strict=True):
+            values[part, :-1] = sample.similarity[:, :, where]
+            if bound is not None and _has_ceiling(plan):
+                values[part, -1] = bound[0]
+            values[part][np.isnan(values[part])] = plan.undefined
+
+    _spread(evaluate, len(counts), engine, report, share)
+    return [jackknife.components(v[0], v[1 : n + 1], v[n + 1 :], pairs) for v in found]
 
 
 def _sets(plan: Plan, where: slice, part: slice) -> list[tuple[slice, np.ndarray]]:
@@ -708,10 +762,9 @@ def errors_of(runs: np.ndarray, plan: Plan) -> tuple[np.ndarray, int]:
 # --- inference --------------------------------------------------------------------------------------------
 
 
-def _result(
-    plan: Plan, similar: np.ndarray, observed: tuple[float, float], runs: np.ndarray, bounds: np.ndarray
-) -> BootstrapResult:
-    """Turn samples into standard errors, intervals and p values."""
+def _result(plan: Plan, similar: np.ndarray, observed: tuple[float, float], found: Found) -> BootstrapResult:
+    """Turn samples into standard errors and intervals."""
+    runs, bounds, left_out = found
     n_stim, n_subj = n_stimuli(len(plan.keep)), len(plan.subjects)
     dof = {"stimuli": n_stim, "subjects": n_subj}.get(plan.resample, min(n_stim, n_subj)) - 1
     covariances, dropped = _covariances(np.concatenate([runs, bounds], axis=2), len(plan.models))
@@ -730,9 +783,9 @@ def _result(
         ceilings=bounds[0, :, :2],
         covariances=covariances[:, : m + 2, : m + 2],
         held=covariances[:, held][:, :, held],
+        left_out=left_out,
         sem=sem,
         ci=np.stack([score - half, score + half], 1),
-        p_zero=np.array([p_above(a, b, dof) for a, b in zip(score, sem, strict=True)]),
         dof=dof,
         n_stimuli=n_stim,
         n_subjects=n_subj,
@@ -785,14 +838,14 @@ def _unit(size: int, k: int) -> np.ndarray:
     return found
 
 
-def t_quantile(dof: int) -> float:
+def t_quantile(dof: float) -> float:
     """Return the 97.5 % quantile of Student's t."""
     from scipy.special import stdtrit
 
     return float(stdtrit(dof, CONFIDENCE))
 
 
-def p_above(mean: float, sem: float, dof: int) -> float:
+def p_above(mean: float, sem: float, dof: float) -> float:
     """One-sided p of a mean above 0 by Student's t."""
     from scipy.special import stdtr
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 import warnings
@@ -11,7 +12,16 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from dashboard.errors import Cancelled, InputError, collect_cautions
-from dashboard.methods import measures, rdm, resampling, resampling_ranks, resampling_tau, rsa
+from dashboard.methods import (
+    condensed,
+    jackknife,
+    measures,
+    rdm,
+    resampling,
+    resampling_ranks,
+    resampling_tau,
+    rsa,
+)
 from dashboard.methods.compiled import compiled
 
 ALL = list(rsa.MEASURES)
@@ -403,6 +413,11 @@ def test_ranks_of_sorted_keys_are_those_of_the_expanded_rows(kind):
 # --- inference --------------------------------------------------------------------------------------------
 
 
+def plain(found):
+    """Let tests use the variances of the bootstrap."""
+    return dataclasses.replace(found, left_out=None)
+
+
 def test_standard_errors_intervals_and_p_values():
     models, subjects = data(n=20, n_subjects=6)
     found = rsa.bootstrap(models, subjects, "pearson", "both", n=200)
@@ -413,17 +428,18 @@ def test_standard_errors_intervals_and_p_values():
     np.testing.assert_allclose(
         found.ci, np.stack([found.score - t * found.sem, found.score + t * found.sem], 1)
     )
-    np.testing.assert_allclose(found.p_zero, stats.t.sf(found.score / found.sem, 5), rtol=1e-10)
+    unchanged = plain(found)
+    np.testing.assert_allclose(unchanged.p_zero, stats.t.sf(found.score / found.sem, 5), rtol=1e-10)
     np.testing.assert_allclose(found.score, rsa.similarity(models, subjects, "pearson").mean(1), atol=1e-14)
     assert found.ceiling == pytest.approx(rsa.noise_ceiling(subjects, "pearson"))
     gap = found.scores[:, 1] - found.scores[:, 0]
-    difference = found.difference(1, 0)
+    difference = unchanged.difference(1, 0)
     assert difference.sem == pytest.approx(np.sqrt(factor * gap.var(ddof=1)))
     assert difference.p == pytest.approx(2 * stats.t.sf(abs(difference.mean) / difference.sem, 5))
     assert difference.ci == pytest.approx(
         (difference.mean - t * difference.sem, difference.mean + t * difference.sem)
     )
-    assert found.distinguishable(1, 0) == (difference.ci[0] > 0 or difference.ci[1] < 0)
+    assert unchanged.distinguishable(1, 0) == (difference.ci[0] > 0 or difference.ci[1] < 0)
     below = found.below_ceiling(2)
     assert below.mean == pytest.approx(found.ceiling[0] - found.score[2])
     np.testing.assert_allclose(found.covariance, factor * np.cov(found.scores.T), rtol=1e-9, atol=1e-15)
@@ -439,11 +455,11 @@ def test_the_gap_to_the_ceiling_is_resampled_with_pools_held(measure):
     found = rsa.bootstrap(models, subjects, measure, "subjects", draws=(None, people))
     want = 4 / 3 * gaps[people].mean(1).var(ddof=1)
     assert found.below_ceiling(1).sem == pytest.approx(np.sqrt(want), rel=1e-9)
-    found = rsa.bootstrap(models, subjects, measure, "stimuli", draws=(stimuli, None))
+    found = plain(rsa.bootstrap(models, subjects, measure, "stimuli", draws=(stimuli, None)))
     want = 9 / 8 * (found.ceilings[:, 0] - found.scores[:, 1]).var(ddof=1)
     assert found.below_ceiling(1).sem == pytest.approx(np.sqrt(want), rel=1e-9)
     same = np.tile(np.arange(4), (25, 1))  # everyone once: nothing but stimuli varies
-    both = rsa.bootstrap(models, subjects, measure, "both", draws=(stimuli, same))
+    both = plain(rsa.bootstrap(models, subjects, measure, "both", draws=(stimuli, same)))
     assert both.below_ceiling(1).sem == pytest.approx(np.sqrt(want * 8 / 9 * 4 / 3), rel=1e-9)
     dual = rsa.bootstrap(models, subjects, measure, "dual", draws=(stimuli, people))
     run = dual.held[1][np.ix_([1, -1], [1, -1])]
@@ -455,6 +471,36 @@ def test_a_model_does_not_differ_from_itself():
     found = rsa.bootstrap(np.stack([models[1], models[1]]), subjects, n=50)
     assert found.difference(0, 1) == (0.0, 0.0, (0.0, 0.0), 1.0)
     assert not found.distinguishable(0, 1)
+
+
+@pytest.mark.parametrize("measure", ["pearson", "rho-a", "tau-b", "whitened-cosine"])
+def test_tests_take_their_variance_from_leaving_out_stimuli(measure):
+    """Against scores of RDMs that lack the rows, for models, a pair, and the ceiling with its pools held."""
+    models, subjects = data(n=8, n_models=2, n_subjects=3)
+    found = rsa.bootstrap(models, subjects, measure, "dual", n=4)
+    counts, pairs = jackknife.left_out(8)
+
+    def columns(kept):
+        rows = [condensed.condense(condensed.square(v)[np.ix_(kept, kept)]) for v in (*models, *subjects)]
+        x, y = np.array(rows[:2]), np.array(rows[2:])
+        pools = np.array([measures.pool(np.delete(y, t, 0), measure, 12) for t in range(3)])
+        held = np.diagonal(rsa.similarity(pools, y, measure))
+        return np.concatenate([rsa.similarity(x, y, measure), held[None]])
+
+    values = np.array([columns(np.flatnonzero(c)) for c in np.concatenate([np.ones((1, 8), int), counts])])
+    parts = jackknife.components(values[0], values[1:9], values[9:], pairs)
+    for contrast, sem in (([1, -1, 0], found.difference(0, 1).sem), ([-1, 0, 1], found.below_ceiling(0).sem)):
+        variance, _ = parts.variance(np.array(contrast, float), people=True)
+        assert sem == pytest.approx(np.sqrt(variance), rel=1e-9)
+    variance, dof = parts.variance(np.array([1.0, 0, 0]), people=True)
+    assert found.p_zero[0] == pytest.approx(stats.t.sf(found.score[0] / np.sqrt(variance), dof), rel=1e-8)
+
+
+def test_few_stimuli_are_tested_with_the_variance_of_the_bootstrap():
+    models, subjects = data(n=5)
+    found = rsa.bootstrap(models, subjects, "pearson", "stimuli", n=30)
+    assert found.left_out is None
+    np.testing.assert_allclose(found.p_zero, stats.t.sf(found.score / found.sem, 4), rtol=1e-9)
 
 
 def test_dual_variance_by_its_formula():

@@ -55,6 +55,7 @@ def test_t_tests(resample, monkeypatch):
         draws = tuple(np.array(v) if v else None for v in (drawn["stimuli"], drawn["subjects"]))
         ours = rsa.bootstrap(models, subjects, "pearson", resample, draws=draws, digits=None, undefined=0.0)
     ceiling = rsa.noise_ceiling(subjects, "pearson")
+    ours = dataclasses.replace(ours, left_out=None)  # with the variances of the bootstrap, as rsatoolbox
     tests = inference.from_bootstrap(ours)
     # rsatoolbox tests means over samples; on the same estimates the p values must be the same.
     evaluations, bounds = ours.score[None, :, None], np.array([[ceiling[0]], [ceiling[1]]])

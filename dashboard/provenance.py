@@ -357,6 +357,11 @@ CORRECTION_WORDS = {
 
 
 def _inference_text(spec: Any) -> str:
+    variance = (
+        "the bootstrap variance (Schütt et al., 2023)"
+        if spec.resample == "subjects"
+        else "variances from leaving out one and two stimuli (bias-corrected jackknife; Efron & Stein, 1981)"
+    )
     second = ""
     if spec.second:
         chosen = ", ".join(spec.second_layers) or "its default selection of layers"
@@ -370,7 +375,7 @@ def _inference_text(spec: Any) -> str:
         )
     return (
         f"{_brain_text(spec)}{second} Scores were tested against zero (one-sided), against the lower noise "
-        "ceiling and pair by pair (two-sided) by t tests with the bootstrap variance (Schütt et al., 2023)."
+        f"ceiling and pair by pair (two-sided) by t tests with {variance}."
         f"{labels} Over all layers and areas, {CORRECTION_WORDS[spec.correction]}."
     )
 

@@ -64,8 +64,8 @@ ANALYSES: dict[str, Analysis] = {
     "rdm": Analysis("rdms", "network_rdms", 1, lane="long", builds_on=("activations",)),
     "area-rdm": Analysis("rdms", "area_rdms", 2),
     "map": Analysis("rdms", "stimulus_map", 2, builds_on=("rdm", "area-rdm")),
-    "brain": Analysis("brain", "compare", 3, lane="long", builds_on=("rdm", "area-rdm", "model-rdm")),
-    "inference": Analysis("inference", "tests", 2, lane="long", builds_on=("rdm", "area-rdm", "model-rdm")),
+    "brain": Analysis("brain", "compare", 4, lane="long", builds_on=("rdm", "area-rdm", "model-rdm")),
+    "inference": Analysis("inference", "tests", 3, lane="long", builds_on=("rdm", "area-rdm", "model-rdm")),
     "model-rdm": Analysis("model_rdms", "models", 2),
     "rdm-partition": Analysis(
         "partition", "parts", 1, lane="long", builds_on=("rdm", "area-rdm", "model-rdm")

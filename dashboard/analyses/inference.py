@@ -46,10 +46,10 @@ def tests(spec: InferenceSpec) -> xr.Dataset:
     -------
     xarray.Dataset
         Dimensions area, model, other (the same models again): ``score``, ``sem``, ``ci_low``, ``ci_high``,
-        ``below`` (lower ceiling minus score), p values ``p_zero`` and ``p_ceiling`` by bootstrap,
+        ``below`` (lower ceiling minus score), p values ``p_zero`` and ``p_ceiling`` by t tests,
         ``p_labels`` and ``p_labels_max`` by shuffled labels (NaN where there were none), (area, model);
         ``difference`` (row minus column), ``difference_sem``, ``p_pair`` (area, model, other); each
-        bootstrap p also as ``…_adjusted``.
+        p of t tests also as ``…_adjusted``.
     """
     _check(spec)
     if spec.correction != "none":  # the bootstrap is stored once, whatever the correction
@@ -76,7 +76,10 @@ def tests(spec: InferenceSpec) -> xr.Dataset:
     found = [_one_area(result) for result, _ in results]
     with part(0.9, 1.0):
         labels = _labels(models.rdms, present, spec)
-    return _labelled(spec, models, areas, found, labels)
+    answer = _labelled(spec, models, areas, found, labels)
+    left_out = all(result.left_out is not None for result, _ in results)
+    answer.attrs["variance"] = "stimuli left out" if left_out else "bootstrap"
+    return answer
 
 
 def _check(spec: InferenceSpec) -> None:

@@ -137,13 +137,19 @@ def _ceiling_words(one: xr.Dataset, k: int) -> str:
     return f"It cannot be told from the lower noise ceiling ({theme.p_value(p)})."
 
 
+def _variance(ds: xr.Dataset) -> str:
+    """Name the variance that the t tests use."""
+    left_out = ds.attrs.get("variance") == "stimuli left out"
+    return "the variance from leaving out stimuli" if left_out else "the bootstrap variance"
+
+
 def caption(ds: xr.Dataset) -> str:
     """Say what the marks mean and how the tests were made."""
     a = ds.attrs
     zero = (
         f"{a['permutations']} shuffles of the stimulus labels, against the largest over models and areas"
         if a["correction"] == "max"
-        else "one-sided t tests with the bootstrap variance"
+        else f"one-sided t tests with {_variance(ds)}"
     )
     parts = [
         "Bars: 95 % intervals",
@@ -158,25 +164,25 @@ def pair_caption(ds: xr.Dataset) -> str:
     """Say what the matrix of pairs shows."""
     return (
         "Score of the row minus score of the column; a dot marks pairs that differ at p ≤ .05 (two-sided t "
-        f"tests with the bootstrap variance, {CORRECTED[str(ds.attrs['correction'])]} over pairs and areas)."
+        f"tests with {_variance(ds)}, {CORRECTED[str(ds.attrs['correction'])]} over pairs and areas)."
     )
 
 
 def table_note(ds: xr.Dataset) -> str:
-    """Say which p values of the table are corrected, and which tests are conservative."""
-    mild = (
-        " Tests from the bootstrap over stimuli are conservative, they find too little rather than too much: "
-        "resampled stimuli overestimate the variance that lies in pairs (Efron & Stein, 1981). Shuffled "
-        "labels keep their level."
-        if ds.attrs["resample"] != "subjects"
+    """Say which p values of the table are corrected, and what the t tests rest on."""
+    basis = (
+        " The t tests use the variance from leaving out one and two stimuli (Efron & Stein, 1981), because "
+        "the bootstrap overestimates the variance of a score, which is made of pairs; so a p value can lie "
+        "below .05 where the 95 % interval, which is the bootstrap's, just holds 0."
+        if ds.attrs.get("variance") == "stimuli left out"
         else ""
     )
     n = int(ds.attrs["permutations"])
     floor = f" No p of {n:,} shuffles is below {theme.three_digits(1 / (n + 1))}." if n else ""
     return (
-        f"Bootstrap and ceiling: {CORRECTED[str(ds.attrs['correction'])]} ({ds.attrs['correction_label']}) "
+        f"t test and ceiling: {CORRECTED[str(ds.attrs['correction'])]} ({ds.attrs['correction_label']}) "
         "over models and areas. Labels: each model by itself; largest of all: against the largest "
-        f"standardised score over models and areas.{floor}{mild}"
+        f"standardised score over models and areas.{floor}{basis}"
     )
 
 
@@ -382,7 +388,7 @@ def main_chart(ds: xr.Dataset, width: int = 640) -> Any:
 
 
 def table(ds: xr.Dataset) -> pd.DataFrame:
-    """Return one row per test: against zero (bootstrap; labels), against the ceiling, and each pair once."""
+    """Return one row per test: against zero (t; labels), against the ceiling, and each pair once."""
     import pandas as pd
 
     names = answers.names(ds, "model")
@@ -394,7 +400,7 @@ def table(ds: xr.Dataset) -> pd.DataFrame:
             common = {"area": area, "model": name, "other": ""}
             score, sem = v["score"][k], v["sem"][k]
             rows += [
-                {**common, "test": "above zero, bootstrap", "estimate": score, "sem": sem,
+                {**common, "test": "above zero, t test", "estimate": score, "sem": sem,
                  "p": v["p_zero"][k], "p_adjusted": v["p_zero_adjusted"][k]},
                 {**common, "test": "above zero, shuffled labels", "estimate": score, "sem": np.nan,
                  "p": v["p_labels"][k], "p_adjusted": v["p_labels_max"][k]},
@@ -421,7 +427,7 @@ def model_table(ds: xr.Dataset, area: str) -> pd.DataFrame:
         str(ds.attrs["measure_label"]): one["score"].to_numpy(),
         "95 % low": one["ci_low"].to_numpy(),
         "95 % high": one["ci_high"].to_numpy(),
-        "p > 0, bootstrap": one["p_zero_adjusted"].to_numpy(),
+        "p > 0, t test": one["p_zero_adjusted"].to_numpy(),
         "p > 0, labels": one["p_labels"].to_numpy(),
         "p > 0, labels, largest of all": one["p_labels_max"].to_numpy(),
         "p against ceiling": one["p_ceiling_adjusted"].to_numpy(),

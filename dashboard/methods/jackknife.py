@@ -1,9 +1,9 @@
 """Variances of mean scores of RDMs from leaving out stimuli: what the tests of scores, gaps and pairs use.
 
 A score is a function of pairs of stimuli. The bootstrap over stimuli overestimates its variance, by a tenth
-with 40 stimuli and by half with 12 (`benchmarks.inference`), and the plain jackknife no less: both count twice
-or more what does not add up over stimuli. Leaving out pairs of stimuli too measures this part, so that it can
-be counted once (Efron & Stein 1981, Ann. Stat. 9:586, the bias-corrected jackknife).
+with 40 stimuli and by half with 12 (`benchmarks.inference`), and the plain jackknife no less: both count
+twice or more what does not add up over stimuli. Leaving out pairs of stimuli too measures this part, so that
+it can be counted once (Efron & Stein 1981, Ann. Stat. 9:586, the bias-corrected jackknife).
 
 Shapes: n stimuli, S subjects, K columns (models, and the lower noise ceiling with its pools held), N pairs of
 stimuli that are left out together.
@@ -19,7 +19,7 @@ FEWEST = 6
 """Stimuli below which leaving out two leaves too little."""
 
 PAIRS = 500
-"""Pairs of stimuli that are left out: all where there are no more, else so many at random, always the same."""
+"""Pairs of stimuli that are left out: all where there are no more, else so many at random, the same ones."""
 
 
 def left_out(n: int) -> tuple[np.ndarray, np.ndarray]:

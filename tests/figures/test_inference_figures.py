@@ -111,6 +111,6 @@ def test_table_has_a_row_for_every_test():
     table = inference.table(sample())
     assert len(table) == 3 * 3 + 3
     assert table[table.test == "pair"].p.tolist() == [0.21, 0.001, 0.001]
-    assert b"above zero, bootstrap" in export.export("csv", sample())
+    assert b"above zero, t test" in export.export("csv", sample())
     assert export.export("svg", sample()).startswith(b"<svg")
     assert len(inference.model_table(sample(), "IT")) == 3

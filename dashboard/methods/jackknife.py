@@ -18,7 +18,7 @@ import numpy as np
 FEWEST = 6
 """Stimuli below which leaving out two leaves too little."""
 
-PAIRS = 500
+PAIRS = 300
 """Pairs of stimuli that are left out: all where there are no more, else so many at random, the same ones."""
 
 

@@ -332,6 +332,9 @@ class ArrayWriter:
 
 
 def _layout(shape: tuple[int, int], rows: int, dtype: str, kind: str, title: str) -> dict[str, Any]:
+    # The whole before its part: a thread that asks for the part first, while another one imports the whole,
+    # holds what that one waits for, and Python then lets both fail.
+    import zarr  # noqa: F401
     from zarr.codecs import BytesCodec, Crc32cCodec
 
     return {

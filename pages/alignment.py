@@ -104,7 +104,9 @@ def show(spec: AlignmentSpec) -> None:
     panel.footer(answer, spec, lambda: figure.main_chart(answer), name="alignment")
     table, methods = st.tabs(["Table", "Methods"])
     with table:
-        tables.draw(figure.table(answer), alt=figure.verdict(answer))
+        pairs = figure.table(answer)
+        pairs = pairs if pairs["reason"].any() else pairs.drop(columns="reason")
+        tables.draw(pairs, alt=figure.verdict(answer))
     with methods:
         st.markdown(plain(figure.methods_text(answer)))
     choices.next_steps(

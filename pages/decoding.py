@@ -3,16 +3,19 @@
 from functools import partial
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from dashboard.figures import answers as facts_of
 from dashboard.figures import decoding as figure
-from dashboard.specs import DecodingSpec, ProbeSpec
+from dashboard.specs import DecodingSpec, ProbeSpec, StimuliSpec
 from dashboard.ui import answers, charts, choices, decoding_time, panel, sidebar, tables
 from dashboard.ui.text import plain
 
 NETWORK, RECORDING = "layers of the network", "areas of the recording"
 BOTH = "layers and areas, side by side"
+
+FOLDS = 5
 
 Question = ProbeSpec | DecodingSpec
 
@@ -29,13 +32,14 @@ def choose() -> list[Question]:
             "see those of the recording.",
         )
         shown = chosen.stimuli if source == NETWORK else f"recording:{chosen.recording}"
+        waiting = choices.pictures(shown) is None
         column = choices.pick(
             "column",
             "What",
             columns(shown),
             help="Column of the stimuli that is decoded. Text is classes, orientation goes round the circle, "
             "other numbers as numbers.",
-            waiting=choices.pictures(shown) is None,
+            waiting=waiting,
         )
         model = choices.pick(
             "model",
@@ -56,12 +60,15 @@ def choose() -> list[Question]:
                 help="spatial-mean: each channel averaged over positions; subset: 4,096 fixed random units.",
             )
             folds = choices.number(
-                "folds", "Folds", 5, low=2, high=50, help="Parts into which stimuli are split."
+                "folds", "Folds", FOLDS, low=2, high=50, help="Parts into which stimuli are split."
             )
             permutations = choices.number(
                 "permutations", "Permutations", 200, low=0, high=10_000, help="Shuffles behind p; 0 for none."
             )
             seed = choices.number("seed", "Seed", 0, low=0, high=2**31 - 1, help="Of folds and shuffles.")
+    if waiting and not st.query_params.get("column"):  # a column that may not do is not asked about
+        answers.ask(StimuliSpec(stimuli=shown), height=420)
+        return []
     common: dict[str, Any] = {"column": column, "model": model, "folds": folds}
     common |= {"permutations": permutations, "seed": seed}
     asked: list[Question | None] = []
@@ -76,11 +83,18 @@ def choose() -> list[Question]:
 
 
 def columns(stimuli: str) -> list[str]:
-    """Return the columns that could be decoded, category first."""
+    """Return the columns of the stimuli, category first, but those last that leave nothing to decode."""
     found = choices.pictures(stimuli)
     if found is None:
         return ["category"]
-    return ["category"] + [str(n) for n, v in found.data_vars.items() if v.dims == ("stimulus",)]
+    names = ["category"] + [str(n) for n, v in found.data_vars.items() if v.dims == ("stimulus",)]
+    return sorted(names, key=lambda name: not decodable(found[name].to_numpy()))
+
+
+def decodable(values: np.ndarray) -> bool:
+    """Tell whether there are numbers that differ, or classes of which every fold can have a stimulus."""
+    kinds, sizes = np.unique(values, return_counts=True)
+    return len(kinds) > 1 and (values.dtype.kind in "iuf" or bool(sizes.min() >= FOLDS))
 
 
 def show(spec: Question, beside: Question | None = None) -> None:

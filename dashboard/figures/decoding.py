@@ -178,7 +178,9 @@ def profile(
                 }
             )
     names = [str(row["source"]) for row in rows]
-    x = alt.X("source:N", sort=names, title=None, axis=alt.Axis(labelAngle=-40, labelLimit=160))
+    where = {"layer": "Layer, in order of depth", "area": "Area"}
+    title = "; ".join(where[role] for role in dict.fromkeys(str(row["of"]) for row in rows))
+    x = alt.X("source:N", sort=names, title=title, axis=alt.Axis(labelAngle=-40, labelLimit=160))
     chart = alt.Chart(alt.Data(values=rows))
     colours = alt.Color(
         "of:N",

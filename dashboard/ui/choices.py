@@ -42,9 +42,12 @@ def pick(
     """Choose one of a few; the value is the URL's.
 
     While the options are still being made (`waiting`) what a link asks for is one of them, so that it is
-    not lost.
+    not lost; without a link the choice is another one's, so that what stands first now is not kept.
     """
     wish = (st.session_state.get(key) or st.query_params.get(key)) if waiting else None
+    if waiting and not wish:
+        st.selectbox(label, ["…"], key=f"{key}_waiting", help=help, width=190, disabled=True)
+        return default if default is not None else [*options, cast("T", "…")][0]
     known = list(dict.fromkeys([*options, *([cast("T", wish)] if wish else [])])) or [cast("T", "…")]
     index = known.index(default) if default in known else 0
     value = st.selectbox(label, known, index=index, key=key, bind="query-params", help=help, width=190)

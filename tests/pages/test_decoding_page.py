@@ -49,3 +49,13 @@ def test_decoding_page_sets_layers_beside_areas():
     assert not app.error
     assert "with the same decoder, folds and stimuli" in said
     assert "read out best from simulated V1" in said
+
+
+def test_decoding_page_begins_with_a_column_that_can_be_decoded():
+    """With two stimuli a class no fold could test what it had learned."""
+    app = opened(
+        "decoding.py", source="areas of the recording", recording="simulated-time", permutations="20"
+    )
+    assert not app.exception
+    assert not app.error
+    assert "Orientation" in words(app)

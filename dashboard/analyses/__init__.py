@@ -73,7 +73,7 @@ ANALYSES: dict[str, Analysis] = {
     "flexible": Analysis("flexible", "combine", 1, lane="long", builds_on=("rdm", "area-rdm")),
     "influence": Analysis("influence", "influence", 1, lane="long", builds_on=("rdm", "area-rdm")),
     "brain-why": Analysis("brain_why", "why", 1, lane="long", builds_on=("activations", "rdm", "area-rdm")),
-    "cortex": Analysis("cortex", "draw", 1, lane="long", builds_on=("brain",)),
+    "cortex": Analysis("cortex", "draw", 2, lane="long", builds_on=("brain",)),
     "brain-where": Analysis("brain_where", "where", 1, lane="long", builds_on=("rdm", "area-rdm")),
     "reweighted": Analysis(
         "reweighted", "reweigh", 1, lane="long", builds_on=("activations", "rdm", "area-rdm")

@@ -40,11 +40,11 @@ def draw(spec: CortexSpec) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        Per area ``score``, ``ci_low``, ``ci_high``, ``layer`` and ``regions`` (names joined by " + ", ""
-        where it is not drawn); per panel (hemisphere and view) and pixel ``area_index`` (-1 outside the
-        brain, 0 on no area, else 1 + position of the area) int16, ``light`` (0 to 255) and ``sulcus`` (0 or
-        1); ``share`` (panel, area): part of the pixels of the brain. ``region`` lists all regions that can
-        be chosen.
+        Per area ``score``, ``ci_low``, ``ci_high``, ``ceiling_high``, ``layer`` and ``regions`` (names
+        joined by " + ", "" where it is not drawn); per panel (hemisphere and view) and pixel ``area_index``
+        (-1 outside the brain, 0 on no area, else 1 + position of the area) int16, ``light`` (0 to 255) and
+        ``sulcus`` (0 or 1); ``share`` (panel, area): part of the pixels of the brain. ``region`` lists all
+        regions that can be chosen.
 
     Raises
     ------
@@ -243,4 +243,5 @@ def _scores(brain: xr.Dataset, layer: str) -> dict[str, tuple[str, np.ndarray]]:
     for name in ("score", "ci_low", "ci_high"):
         values = brain[name].transpose("area", "layer").to_numpy()
         found[name] = ("area", values[np.arange(len(places)), places])
+    found["ceiling_high"] = ("area", brain.ceiling_high.to_numpy())
     return found

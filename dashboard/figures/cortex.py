@@ -38,11 +38,20 @@ def drawn(ds: xr.Dataset) -> list[str]:
 
 
 def limits(ds: xr.Dataset) -> tuple[float, float, str]:
-    """Return the ends of the colour scale and its map: from 0, or symmetric where a score is negative."""
-    values = ds["score"].sel(area=drawn(ds)).to_numpy()
+    """Return the ends of the colour scale and its map: from 0, or symmetric where a score is negative.
+
+    The scale reaches to the highest noise ceiling: with the highest score at its end, one area alone would
+    always look like the best that can be.
+    """
+    values = _ends(ds)
     if np.nanmin(values, initial=0.0) < 0:
         return *theme.signed_limits(values), "diverging"
     return *theme.sequential_limits(values, zero=True), "viridis"
+
+
+def _ends(ds: xr.Dataset) -> np.ndarray:
+    """Return the scores of the areas that are drawn, and their upper noise ceilings."""
+    return np.concatenate([ds[name].sel(area=drawn(ds)).to_numpy() for name in ("score", "ceiling_high")])
 
 
 def _scores(ds: xr.Dataset, areas: list[str]) -> list[tuple[str, float, str, str]]:
@@ -97,9 +106,11 @@ def caption(ds: xr.Dataset) -> str:
     lo, hi, _ = limits(ds)
     places = theme.decimals(lo, hi)
     layer = ds.attrs.get("layer_name") or "the best layer of each area"
+    scores = ds["score"].sel(area=drawn(ds)).to_numpy()
+    end = ", the highest noise ceiling," if hi > np.nanmax(np.abs(scores), initial=0.0) else ""
     return (
         f"{ds.attrs['measure_label']} of {layer} from {theme.fixed(lo, places)} to "
-        f"{theme.fixed(hi, places)} on the inflated surface fsaverage5, sulci dark. {start} {CAVEAT}"
+        f"{theme.fixed(hi, places)}{end} on the inflated surface fsaverage5, sulci dark. {start} {CAVEAT}"
     )
 
 

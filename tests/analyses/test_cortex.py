@@ -114,12 +114,15 @@ def test_the_scores_are_those_of_the_comparison_and_of_a_chosen_layer(drawn, upl
 
 def test_colours_are_those_of_the_scale_and_change_with_the_theme_alone(drawn):
     lo, hi, name = figure.limits(drawn)
+    assert (lo, hi) == (0.0, float(drawn.ceiling_high.max()))  # else one area alone would look perfect
+    assert "the highest noise ceiling" in figure.caption(drawn)
     assert (lo, name) == (0.0, "viridis")
     index = pixels(drawn, "left medial")
     light = drawn.light.sel(panel="left medial").values / 255
     looks = [figure.picture(drawn, "left medial", dark) for dark in (False, True)]
     inner = (index == 1) & ~figure._edges(index)
-    wanted = theme.lut("viridis")[255] * (0.86 + 0.14 * light[inner])[:, None]
+    step = int(np.floor(256 * float(drawn.score[0]) / hi))
+    wanted = theme.lut("viridis")[step] * (0.86 + 0.14 * light[inner])[:, None]
     for look in looks:
         np.testing.assert_allclose(look[inner][:, :3], wanted, atol=0.5)
         assert (look[index < 0][:, 3] == 0).all()

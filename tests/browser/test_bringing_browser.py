@@ -94,6 +94,7 @@ def test_the_example_of_the_readme_leads_from_files_to_the_layer_profile(
     follower.drop("responses.mat")
     shown = page.get_by_role("combobox", name=re.compile(follower.told("Pictures that were shown")))
     expect(shown).to_be_visible(timeout=240_000)
+    settle(page)  # a list that is open closes when its control is drawn anew
     shown.click()
     page.get_by_role("option", name="pictures.zip", exact=True).click()
     settle(page)

@@ -12,16 +12,16 @@ from typing import Any
 from numba import njit
 
 
-def compiled(*, whole: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def compiled(*, reorder: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return the decorator of a function of arrays and numbers.
 
     Parameters
     ----------
-    whole : bool
-        Sums are of whole numbers below 2**53, so that their order does not matter and is left to the
-        processor.
+    reorder : bool
+        Leave the order of sums to the processor: of whole numbers below 2**53, or where the last digit
+        does not matter.
     """
-    options: dict[str, Any] = {"nogil": True, "fastmath": {"reassoc", "contract"} if whole else False}
+    options: dict[str, Any] = {"nogil": True, "fastmath": {"reassoc", "contract"} if reorder else False}
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         try:

@@ -21,7 +21,6 @@ eLife 12:e82566 (rho-a, bootstrap); Diedrichsen et al. (2021), Neurons Behav. Da
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -286,11 +285,13 @@ def _whitened(values: np.ndarray, keep: np.ndarray) -> np.ndarray:
     Double centring is the least-squares fit of row effects e_i + e_j to the matrix, subtracted; with pairs
     missing the fit goes over the remaining ones and the diagonal, as in rsatoolbox.
     """
+    from dashboard.methods.triangles import row_sums
+
     n = n_stimuli(len(keep))
     i, j = (index[keep] for index in pair_indices(n))
     half = -values / 2
     if keep.all():  # the matrix of the fit is n I + 1 1'
-        sums = _row_sums((half,), n)
+        sums, _ = row_sums(half, n)
         effects = sums / n - sums.sum(1, keepdims=True) / (2 * n**2)
     else:
         normal = np.zeros((n, n))
@@ -335,12 +336,15 @@ def _whitened_products(a: np.ndarray, b: np.ndarray, entry: Measure) -> np.ndarr
     Of matrices D and E with row sums s and r and totals t and u, double centring leaves the product
     <D, E> - 2 s'r / n + t u / n² (Diedrichsen et al. 2021): products of the vectors and of few sums.
     """
+    from dashboard.methods.triangles import row_sums
+
     n, m = n_stimuli(a.shape[1]), len(a)
-    sizes = squares = _squares(a, b)
+    sizes = None
     if entry.centred:
+        sizes = np.concatenate([np.linalg.vecdot(a, a), np.linalg.vecdot(b, b)])
         a, b = a - a.mean(1, keepdims=True), b - b.mean(1, keepdims=True)
-        squares = _squares(a, b)
-    sums = _row_sums((a, b), n)
+    sums, squares = (np.concatenate(both) for both in zip(row_sums(a, n), row_sums(b, n), strict=True))
+    sizes = squares if sizes is None else sizes
     totals = sums.sum(1) / n
     left = 2 * squares - 2 / n * np.linalg.vecdot(sums, sums) + totals**2
     if not (left > LITTLE_LEFT * sizes).all():  # nor where it is NaN
@@ -354,39 +358,11 @@ def _whitened_products(a: np.ndarray, b: np.ndarray, entry: Measure) -> np.ndarr
     return found
 
 
-def _squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the squared norms of the rows of both, (n_a + n_b,)."""
-    return np.concatenate([np.linalg.vecdot(a, a), np.linalg.vecdot(b, b)])
-
-
 def products(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return the inner products (n_a, n_b) of writable rows; torch's way with few long rows is the faster."""
     import torch
 
     found: np.ndarray = (torch.from_numpy(a) @ torch.from_numpy(b).T).numpy()
-    return found
-
-
-def _row_sums(sets: tuple[np.ndarray, ...], n: int) -> np.ndarray:
-    """Return the row sums (number of RDMs, n) of the matrices of sets of condensed RDMs.
-
-    A condensed RDM is, as it lies in memory, a triangle of n - 1 rows in BLAS's packed form: its sums over
-    the later stimuli are sums of neighbours, those over the earlier ones a triangle times a vector of ones.
-    """
-    from scipy.linalg.blas import dtpmv
-
-    starts = np.concatenate([[0], np.cumsum(np.arange(n - 1, 1, -1))])
-    earlier = np.ones((sum(map(len, sets)), n - 1))
-    for row, sums in zip(itertools.chain(*sets), earlier, strict=True):
-        dtpmv(
-            n - 1, row, sums, 1, 0, 1, 0, 0, 1
-        )  # by position: step, offset, lower, as is, diagonal, in place
-    found = np.zeros((len(earlier), n))
-    stop = 0
-    for values in sets:
-        start, stop = stop, stop + len(values)
-        np.add.reduceat(values, starts, axis=1, out=found[start:stop, :-1])
-    found[:, 1:] += earlier
     return found
 
 

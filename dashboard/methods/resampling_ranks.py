@@ -340,7 +340,7 @@ def _rank_sorted(
     return ties
 
 
-@compiled(whole=True)
+@compiled(reorder=True)
 def _product(a: np.ndarray, b: np.ndarray) -> float:
     """Return the inner product of whole numbers, whose sum has no order."""
     total = 0.0

@@ -176,6 +176,9 @@ def _response_parts(source: Source, recipe: Recipe) -> Parts:
     columns = _columns(source, recipe)
     blocks = [_decided(block, recipe) for block in blocks]
     names = _common_names(blocks)
+    if not names:
+        message = "No stimulus has responses of every subject in every area."
+        raise InputError(message, "Say which column names the areas and the subjects.")
     responses: dict[str, dict[str, np.ndarray]] = {}
     courses: dict[str, dict[str, np.ndarray]] = {}
     surplus: dict[str, dict[str, np.ndarray]] = {}

@@ -247,6 +247,14 @@ def _warm_up(delay_s: float = 0.0) -> None:
         from dashboard import settings
 
         torch.set_num_threads(settings.worker_threads())
+        _prepare()
+
+
+def _prepare() -> None:
+    """Compile the loops of rank measures, or load them."""
+    try:
         from dashboard.methods import resampling
 
         resampling.prepare()
+    except Exception as error:  # the question that needs them will say so in words
+        log.warning("Loops of rank measures could not be prepared: %s", type(error).__name__)

@@ -15,8 +15,8 @@ from dashboard.ui.brain_time import without_time
 from dashboard.ui.text import plain
 
 BINS = TimeDecodingSpec.bins
-SECONDS_PER_NETWORK = 0.02
-"""Measured on one core of a shared machine: 0.02 to 0.04 s with 60 to 100 stimuli and 80 to 120 units."""
+SECONDS_PER_NETWORK = 0.03
+"""Measured on one core of a busy machine: 0.012 to 0.04 s with 60 to 100 stimuli and 80 to 120 units."""
 
 
 def without_responses(recording: str, area: str = "") -> bool:
